@@ -1,0 +1,168 @@
+"""`TranscribeParams`: the public parameters of a transcription, with bounds and units."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Chunking = Literal["vad", "silence"]
+Device = Literal["auto", "cpu", "cuda"]
+Task = Literal["transcribe", "translate"]
+OnChunkFailure = Literal["fail", "partial"]
+
+
+class FrozenModel(BaseModel):
+    """Base of every parameter and result model: immutable, and no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VadParams(FrozenModel):
+    """Voice activity detection (Silero VAD); names as in faster-whisper."""
+
+    threshold: float = Field(
+        0.5,
+        ge=0.05,
+        le=0.95,
+        description="Speech probability above which a frame counts as speech (0.05-0.95).",
+    )
+    min_speech_duration_ms: int = Field(
+        0,
+        ge=0,
+        le=5_000,
+        description="Shorter bursts of speech are dropped, in milliseconds (0-5000).",
+    )
+    min_silence_duration_ms: int = Field(
+        160,
+        ge=32,
+        le=5_000,
+        description="A pause at least this long separates two stretches of speech, in milliseconds (32-5000).",
+    )
+    speech_pad_ms: int = Field(
+        400,
+        ge=0,
+        le=2_000,
+        description="Audio kept on both sides of speech, in milliseconds (0-2000).",
+    )
+
+
+class FallbackParams(FrozenModel):
+    """When a decoded micro chunk is rejected and decoded again; names as in faster-whisper."""
+
+    compression_ratio_threshold: float = Field(
+        2.4,
+        ge=1.0,
+        le=10.0,
+        description="Text that compresses better than this (gzip ratio, 1-10) is taken for a repetition loop.",
+    )
+    log_prob_threshold: float = Field(
+        -1.0,
+        ge=-10.0,
+        le=0.0,
+        description="Mean log probability per token below which a result is rejected (-10-0).",
+    )
+    no_speech_threshold: float = Field(
+        0.6,
+        ge=0.0,
+        le=1.0,
+        description="Probability of 'no speech' above which a rejected result is silence (0-1).",
+    )
+
+
+class TranscribeParams(FrozenModel):
+    """What to transcribe and how. Every default is right on its own."""
+
+    wav_sampling_rate_hz: Literal[16000] = Field(
+        16000,
+        description="Sampling rate of the decoded audio, in Hz. 16000 is the only value: a constant of Whisper.",
+    )
+    macro_chunk_size_sec: float = Field(
+        300.0,
+        ge=10.0,
+        le=3_600.0,
+        description="Nominal length of a macro chunk, in seconds (10-3600). Each macro chunk is one task on the cluster.",
+    )
+    macro_chunk_overlap_sec: float = Field(
+        0.0,
+        ge=0.0,
+        le=10.0,
+        description="Guard decoded on both sides of a macro boundary where no silence was found, in seconds (0-10).",
+    )
+    micro_chunk_size_sec: float = Field(
+        30.0,
+        ge=5.0,
+        le=30.0,
+        description="Longest micro chunk, in seconds (5-30). Whisper reads windows of 30 s.",
+    )
+    silence_detection_smoothing_num_samples: int = Field(
+        1_600,
+        ge=16,
+        le=16_000,
+        description="Width of the box filter over the absolute waveform that finds the quietest point, in samples at 16 kHz (16-16000).",
+    )
+    split_search_sec: float = Field(
+        5.0,
+        ge=0.0,
+        le=60.0,
+        description="A macro boundary is looked for this far on both sides of its nominal place, in seconds (0-60).",
+    )
+    chunking: Chunking = Field(
+        "vad",
+        description="How macro chunks are cut: 'vad' packs detected speech and drops the rest; 'silence' cuts at the quietest point and keeps everything.",
+    )
+    model: str = Field(
+        "base",
+        min_length=1,
+        max_length=1_000,
+        description="Whisper model: a name as in faster-whisper ('base', 'large-v3', 'turbo'), a hub repository, or the path of a CTranslate2 model folder.",
+    )
+    device: Device = Field(
+        "auto", description="Where the model runs: 'auto' takes a CUDA GPU when the worker has one."
+    )
+    compute_type: str = Field(
+        "default",
+        pattern=r"^(default|auto|int8|int8_float32|int8_float16|int8_bfloat16|int16|float16|bfloat16|float32)$",
+        description="Number type of the model's arithmetic (CTranslate2 names); 'default' is float16 on a GPU and float32 on a CPU.",
+    )
+    batch_size: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Micro chunks decoded together (1-256), filled across the macro chunks of a worker.",
+    )
+    beam_size: int = Field(
+        5, ge=1, le=20, description="Width of the beam search (1-20); 1 is greedy."
+    )
+    language: str | None = Field(
+        None,
+        pattern=r"^[a-z]{2,3}$",
+        description="Spoken language as a code ('en', 'de', 'yue'). Empty: detected.",
+    )
+    task: Task = Field(
+        "transcribe",
+        description="'transcribe' keeps the language, 'translate' puts it into English.",
+    )
+    word_timestamps: bool = Field(True, description="Give every word its own start and end time.")
+    initial_prompt: str | None = Field(
+        None,
+        max_length=2_000,
+        description="Text that tells the model names and style before it starts.",
+    )
+    hotwords: str | None = Field(
+        None, max_length=2_000, description="Words and phrases that are likely to occur."
+    )
+    channels: Literal["mix"] = Field("mix", description="'mix' folds all audio channels into one.")
+    on_chunk_failure: OnChunkFailure = Field(
+        "fail",
+        description="When a chunk fails for good: 'fail' ends the run as failed, 'partial' as completed. Both write what was transcribed and name what is missing.",
+    )
+    vad: VadParams = Field(default_factory=VadParams, description="Voice activity detection.")
+    fallback: FallbackParams = Field(
+        default_factory=FallbackParams, description="When a result is rejected and decoded again."
+    )
+
+    @model_validator(mode="after")
+    def _search_windows_stay_apart(self) -> Self:
+        # Two boundaries must never compete for one sample, or the spans would not be ordered.
+        if 2 * self.split_search_sec >= self.macro_chunk_size_sec:
+            raise ValueError("split_search_sec must be less than half of macro_chunk_size_sec")
+        return self

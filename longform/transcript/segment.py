@@ -1,0 +1,88 @@
+"""Segments, words and coverage: what is known about every sample of a recording."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from longform.params import FrozenModel
+from longform.timeline import Span
+
+DecodePath = Literal["greedy", "beam", "fallback"]
+CoverageKind = Literal["speech", "non_speech", "damaged", "failed"]
+
+
+class Word(FrozenModel):
+    """One word as Whisper writes it: leading space and attached punctuation included."""
+
+    start_sample: int
+    end_sample: int
+    text: str
+    probability: float | None = None
+
+
+class Segment(FrozenModel):
+    """A stretch of text with its place and the scores of the window it came from."""
+
+    start_sample: int
+    end_sample: int
+    text: str
+    language: str  # Whisper's language code, such as "en"
+    words: tuple[Word, ...] = ()
+    tokens: tuple[int, ...] = ()
+    temperature: float = 0.0
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    compression_ratio: float | None = None
+    decode_path: DecodePath = "beam"
+    channel: int | None = None
+    macro_chunk: int | None = None
+    micro_chunk: int | None = None
+
+
+class Interval(FrozenModel):
+    """What one stretch of the recording was. Intervals tile the recording exactly."""
+
+    start_sample: int
+    end_sample: int
+    kind: CoverageKind
+    detail: str = ""
+
+    @property
+    def span(self) -> Span:
+        """The interval as a span."""
+        return Span(self.start_sample, self.end_sample)
+
+
+class ChunkStats(FrozenModel):
+    """What one macro chunk cost, where and when it ran."""
+
+    worker: str = ""
+    processing_sec: float = 0.0  # wall time from the first byte to the last segment
+    cpu_sec: float = 0.0
+    num_micro_chunks: int = 0
+    num_fallbacks: int = 0
+    num_batches: int = 0
+    started_at_unix_sec: float = 0.0
+    ended_at_unix_sec: float = 0.0
+
+
+class ChunkResult(FrozenModel):
+    """All that is kept of a macro chunk. `coverage` tiles `[start_sample, end_sample)`.
+
+    `end_sample` is what was decoded: for the last chunk of a recording it may differ
+    from what was planned.
+    """
+
+    key: str
+    index: int
+    start_sample: int
+    end_sample: int
+    segments: tuple[Segment, ...]
+    coverage: tuple[Interval, ...]
+    languages: dict[str, float] = Field(default_factory=dict)  # code -> seconds of speech
+    stats: ChunkStats = ChunkStats()
+
+    @property
+    def span(self) -> Span:
+        """The decoded span."""
+        return Span(self.start_sample, self.end_sample)
