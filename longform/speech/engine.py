@@ -6,7 +6,12 @@ from typing import Protocol
 
 from longform.chunking.micro_chunk import MicroChunk
 from longform.params import FallbackParams, FrozenModel, Task
+from longform.speech.language import LanguageTrack
 from longform.transcript.segment import Segment
+
+# Raised whenever the same weights and parameters may give another text than before, so that
+# no transcript of an older decoder is taken from a cache.
+DECODER_VERSION = 1
 
 
 class EngineSpec(FrozenModel):
@@ -14,7 +19,7 @@ class EngineSpec(FrozenModel):
 
     `backend` is a name in `longform.speech.engines.BACKENDS` or a dotted
     `package.module:factory` set by the operator (never by a run's parameters).
-    `model_path` is where the weights lie on this host; `model_sha256` is what they must be.
+    `model` is resolved again on each host; `model_sha256` is what it must be there.
     """
 
     backend: str = "faster_whisper"
@@ -38,25 +43,31 @@ class DecodeOptions(FrozenModel):
     fallback: FallbackParams = FallbackParams()
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageEvidence:
-    """Log-probabilities of languages summed over the windows of one stream heard so far.
+@dataclass(frozen=True, slots=True, eq=False)
+class MicroRequest:
+    """A micro chunk to decode, with what its stream has said about its language so far."""
 
-    Carried from one micro chunk of a macro chunk to the next, so that a window that is
-    unsure of its language leans on its neighbours, whatever batch it is decoded in.
-    """
-
-    log_prob_sums: tuple[tuple[str, float], ...] = ()
-    num_windows: int = 0
+    chunk: MicroChunk
+    languages: LanguageTrack
 
 
 @dataclass(frozen=True, slots=True)
 class MicroResult:
-    """What became of one micro chunk; `segments` is empty where nothing was said."""
+    """What became of one micro chunk; `segments` is empty where nothing was said.
+
+    Attributes:
+        segments: in order, inside the micro chunk's span.
+        language: Whisper's code of the language it was decoded in.
+        language_probability: how probable that language was (0-1).
+        num_fallbacks: how many more times it was decoded because a result was rejected.
+        num_dropped_segments: text that was made up over silence, and taken out.
+    """
 
     segments: tuple[Segment, ...]
     language: str
     language_probability: float
+    num_fallbacks: int = 0
+    num_dropped_segments: int = 0
 
 
 class Engine(Protocol):
@@ -67,7 +78,9 @@ class Engine(Protocol):
         """Name and version of whatever changes the text, for cache keys and provenance."""
         ...
 
-    def transcribe(self, batch: Sequence[MicroChunk], options: DecodeOptions) -> list[MicroResult]:
+    def transcribe(
+        self, batch: Sequence[MicroRequest], options: DecodeOptions
+    ) -> list[MicroResult]:
         """Decode a batch; one result per micro chunk, in order, on the recording's timeline.
 
         Raises:

@@ -1,0 +1,252 @@
+"""Fills batches for one engine from all the streams that are open in this process."""
+
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from longform.chunking.micro_chunk import MicroChunk
+from longform.errors import EngineUnavailableError, InvariantError, LongformError
+from longform.speech.engine import DecodeOptions, Engine, MicroRequest, MicroResult
+from longform.speech.language import LanguageTrack
+
+# A partial batch waits this long after the last arrival. One stream delivers a chunk of 30 s
+# every 0.2 s at most (ffmpeg and VAD run at 150x real time or more on one core), so five such
+# gaps without any mean that the sources have stalled and that waiting fills nothing.
+LINGER_SEC = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStats:
+    """What the batcher has done; `fill` is the mean share of a batch that was used (0-1)."""
+
+    num_batches: int
+    num_chunks: int
+    batch_size: int
+
+    @property
+    def fill(self) -> float:
+        """Chunks decoded over places in the batches that were sent."""
+        return self.num_chunks / (self.num_batches * self.batch_size) if self.num_batches else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    stream: "Stream"
+    request: MicroRequest
+    future: Future[MicroResult]
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One macro chunk's way into the batcher; submit in order, then `finish` (or leave `with`)."""
+
+    _batcher: "Batcher"
+    options: DecodeOptions
+    _languages: LanguageTrack = field(default_factory=LanguageTrack)
+    _num_outstanding: int = 0
+    _finished: bool = False
+
+    def submit(self, chunk: MicroChunk) -> Future[MicroResult]:
+        """Queue a chunk; blocks while the stream is at its bound (async: use `to_thread`).
+
+        Raises:
+            InvariantError: the stream was finished, or the batcher closed.
+        """
+        return self._batcher._submit(self, chunk)
+
+    def finish(self) -> None:
+        """Say that no more chunks come, so that no batch waits for this stream."""
+        self._batcher._finish(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish; after an error also give up on chunks that are not being decoded yet."""
+        if error is not None:
+            self._batcher._withdraw(self)
+        self.finish()
+
+
+class Batcher:
+    """Owns a loaded engine: all calls of it are made from one thread, a batch at a time.
+
+    A batch goes out when it is full, when no open stream can add to it (each is finished or
+    at its bound), or when nothing has arrived for a while. Chunks go oldest first; as every
+    stream has at most `max_outstanding` chunks in the queue, none can starve another.
+
+    Args:
+        engine: the loaded engine.
+        batch_size: most micro chunks per call.
+        max_outstanding: most chunks of one stream that are queued or being decoded. By
+            default two batches: one being decoded, one that is filled meanwhile.
+        linger_sec: how long a partial batch waits after the last arrival.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        batch_size: int,
+        max_outstanding: int | None = None,
+        linger_sec: float = LINGER_SEC,
+    ) -> None:
+        self.engine = engine
+        self._batch_size = batch_size
+        self._max_outstanding = max_outstanding or 2 * batch_size
+        self._linger_sec = linger_sec
+        self._changed = threading.Condition()
+        self._pending: deque[_Pending] = deque()
+        self._streams: set[Stream] = set()
+        self._last_arrival = 0.0
+        self._num_batches = self._num_chunks = 0
+        self._closed = False
+        # Running the engine in an executor hands every exception over in a future, whatever
+        # its type: the dispatching thread below outlives any failure of the engine.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="longform-engine")
+        self._dispatcher = threading.Thread(
+            target=self._dispatch, name="longform-batcher", daemon=True
+        )
+        self._dispatcher.start()
+
+    @property
+    def stats(self) -> BatchStats:
+        """Batches and chunks decoded so far, failed ones included."""
+        with self._changed:
+            return BatchStats(self._num_batches, self._num_chunks, self._batch_size)
+
+    def open_stream(self, options: DecodeOptions) -> Stream:
+        """Open a stream whose chunks are all decoded with `options`."""
+        with self._changed:
+            self._require_open()
+            stream = Stream(self, options)
+            self._streams.add(stream)
+            return stream
+
+    def close(self) -> None:
+        """Fail what is still queued, wait for the batch being decoded, end the threads."""
+        with self._changed:
+            self._closed = True
+            abandoned = [*self._pending]
+            self._pending.clear()
+            self._changed.notify_all()
+        for pending in abandoned:
+            pending.future.set_exception(EngineUnavailableError("the speech engine was closed"))
+        self._dispatcher.join()
+        self._executor.shutdown()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise InvariantError("this batcher is closed: open a stream on a new one")
+
+    def _submit(self, stream: Stream, chunk: MicroChunk) -> Future[MicroResult]:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    stream._num_outstanding < self._max_outstanding
+                    or stream._finished
+                    or self._closed
+                )
+            )
+            self._require_open()
+            if stream._finished:
+                raise InvariantError("a chunk was submitted to a stream that is finished")
+            future: Future[MicroResult] = Future()
+            request = MicroRequest(chunk, stream._languages)
+            self._pending.append(_Pending(stream, request, future))
+            stream._num_outstanding += 1
+            self._last_arrival = time.monotonic()
+            self._changed.notify_all()
+            return future
+
+    def _finish(self, stream: Stream) -> None:
+        with self._changed:
+            stream._finished = True
+            self._streams.discard(stream)
+            self._changed.notify_all()
+
+    def _withdraw(self, stream: Stream) -> None:
+        with self._changed:
+            withdrawn = [pending for pending in self._pending if pending.stream is stream]
+            self._pending = deque(p for p in self._pending if p.stream is not stream)
+        for pending in withdrawn:
+            pending.future.cancel()
+
+    def _dispatch(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            # A future that its caller has cancelled is not decoded.
+            wanted = [p for p in batch if p.future.set_running_or_notify_cancel()]
+            if wanted:
+                self._decode(wanted)
+            with self._changed:
+                for pending in batch:
+                    pending.stream._num_outstanding -= 1
+                self._changed.notify_all()
+
+    def _next_batch(self) -> list[_Pending] | None:
+        with self._changed:
+            while not self._closed:
+                ready = self._ready_batch()
+                quiet_sec = time.monotonic() - self._last_arrival
+                if ready and (self._is_due(ready) or quiet_sec >= self._linger_sec):
+                    taken = set(map(id, ready))
+                    self._pending = deque(p for p in self._pending if id(p) not in taken)
+                    return ready
+                self._changed.wait(self._linger_sec - quiet_sec if ready else None)
+            return None
+
+    def _ready_batch(self) -> list[_Pending]:
+        """Return the oldest chunk and those behind it with equal options, up to a batch."""
+        if not self._pending:
+            return []
+        options = self._pending[0].stream.options
+        equal = [p for p in self._pending if p.stream.options == options]
+        return equal[: self._batch_size]
+
+    def _is_due(self, ready: list[_Pending]) -> bool:
+        if len(ready) == self._batch_size:
+            return True
+        options = ready[0].stream.options
+        return all(
+            stream._num_outstanding >= self._max_outstanding
+            for stream in self._streams
+            if stream.options == options
+        )
+
+    def _decode(self, batch: list[_Pending]) -> None:
+        requests = [pending.request for pending in batch]
+        call = self._executor.submit(self.engine.transcribe, requests, batch[0].stream.options)
+        error = call.exception()
+        with self._changed:
+            self._num_batches += 1
+            self._num_chunks += len(batch)
+        if error is None and len(call.result()) != len(batch):
+            error = InvariantError(
+                f"the engine returned {len(call.result())} results for {len(batch)} micro chunks"
+            )
+        if error is not None:
+            for pending in batch:
+                pending.future.set_exception(_typed(error))
+            return
+        for pending, result in zip(batch, call.result(), strict=True):
+            pending.future.set_result(result)
+
+
+def _typed(error: BaseException) -> LongformError:
+    """Return `error` as one of ours: what machines do may pass, what code does is a bug."""
+    if isinstance(error, LongformError):
+        return error
+    may_pass = isinstance(error, RuntimeError | MemoryError | OSError)
+    kind = EngineUnavailableError if may_pass else InvariantError
+    detail = " ".join(str(error).split())
+    typed = kind(f"the speech engine failed: {type(error).__name__}: {detail}")
+    typed.__cause__ = error
+    return typed

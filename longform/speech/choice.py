@@ -1,0 +1,33 @@
+"""Stage `weights`: from a run's parameters to the engine that every worker must load."""
+
+from longform.params import TranscribeParams
+from longform.settings import Settings
+from longform.speech.engine import DecodeOptions, EngineSpec
+from longform.speech.engines import BACKENDS
+from longform.speech.weights import resolve
+
+
+def choose_engine(params: TranscribeParams, settings: Settings) -> EngineSpec:
+    """Find and verify the weights, and pin them for the workers. No model is loaded.
+
+    An engine that the operator names by its dotted path brings its own model.
+
+    Raises:
+        UnknownModelError, WeightsError: from `weights.resolve`.
+    """
+    has_weights = settings.engine in BACKENDS
+    weights = resolve(params.model, settings.home) if has_weights else None
+    return EngineSpec(
+        backend=settings.engine,
+        model=params.model,
+        model_sha256=weights.sha256 if weights else None,
+        device=params.device,
+        compute_type=params.compute_type,
+        batch_size=params.batch_size,
+    )
+
+
+def decode_options(params: TranscribeParams) -> DecodeOptions:
+    """Return the part of the parameters that says how micro chunks are decoded."""
+    fields = DecodeOptions.model_fields.keys()
+    return DecodeOptions(**{name: getattr(params, name) for name in fields})

@@ -1,0 +1,218 @@
+"""Whisper windows: encode micro chunks, detect their language, decode them, align words.
+
+The parts of faster-whisper and CTranslate2 that deal with one batch of 30 s windows, behind
+names of ours. Nothing here decides what is kept: see `verdict` and `faster_whisper_engine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from longform.chunking.micro_chunk import Pcm
+from longform.speech.engine import DecodeOptions
+from longform.speech.verdict import Scores, compression_ratio
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+    from faster_whisper.tokenizer import Tokenizer
+
+Floats = npt.NDArray[np.float32]
+
+_FULL_SCALE = 32_768.0  # int16 to [-1, 1)
+_NUM_FRAMES = 3_000  # mel frames in a window of 30 s
+SAMPLES_PER_FRAME = 160  # 10 ms at 16 kHz
+_NUM_CANDIDATES = 5  # samples drawn at temperatures above 0, as in Whisper
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One decoded window: tokens with time stamps among them, and their scores."""
+
+    tokens: tuple[int, ...]
+    scores: Scores
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word with its tokens; times in samples from the start of its window."""
+
+    text: str
+    tokens: tuple[int, ...]
+    start_sample: int
+    end_sample: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedWindows:
+    """Encoder outputs of a batch.
+
+    On a CPU each window is encoded on its own: the attention scores of one take 72 MB for
+    `base` (8 heads x 1500 x 1500 float32), and a batch would hold that for every window while
+    not being any faster. On a GPU the batch is encoded in one go and stays on the device.
+    """
+
+    model: WhisperModel
+    features: tuple[Floats, ...]  # each (n_mels, 3000)
+    on_cpu: tuple[Floats, ...]  # each (1, 1500, d_model); empty on a GPU
+    on_device: Any = None  # ctranslate2.StorageView of the whole batch; None on a CPU
+
+    def select(self, indices: Sequence[int]) -> Any:
+        """Return a StorageView of those windows, shape (len(indices), 1500, d_model)."""
+        from ctranslate2 import StorageView
+
+        if self.on_cpu:
+            return StorageView.from_array(np.concatenate([self.on_cpu[i] for i in indices]))
+        if list(indices) == list(range(len(self.features))):
+            return self.on_device
+        return self.model.encode(np.stack([self.features[i] for i in indices]))
+
+
+class WhisperWindows:
+    """A loaded model seen as operations on windows.
+
+    Args:
+        model: the loaded faster-whisper model.
+    """
+
+    def __init__(self, model: WhisperModel) -> None:
+        self._model = model
+        self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
+
+    def encode(self, recordings: Sequence[Pcm]) -> EncodedWindows:
+        """Encode int16 audio of up to 30 s each."""
+        features = tuple(self._features(pcm) for pcm in recordings)
+        if self._model.model.device == "cpu":
+            outputs = tuple(np.array(self._model.encode(each)) for each in features)
+            return EncodedWindows(self._model, features, outputs)
+        return EncodedWindows(self._model, features, (), self._model.encode(np.stack(features)))
+
+    def _features(self, pcm: Pcm) -> Floats:
+        """Return the log-mel spectrogram of a window, shape (n_mels, 3000), padded with 0."""
+        mel = self._model.feature_extractor(pcm.astype(np.float32) / _FULL_SCALE)[..., :-1]
+        window = np.zeros((mel.shape[0], _NUM_FRAMES), dtype=np.float32)
+        window[:, : mel.shape[1]] = mel[:, :_NUM_FRAMES]
+        return window
+
+    def languages(self, encoded: EncodedWindows) -> list[list[tuple[str, float]]]:
+        """Return, for each window, every language code with its probability, best first."""
+        if not self._model.model.is_multilingual:
+            return [[("en", 1.0)]] * len(encoded.features)
+        detected = self._model.model.detect_language(encoded.select(range(len(encoded.features))))
+        return [[(token[2:-2], probability) for token, probability in each] for each in detected]
+
+    def tokenizer(self, language: str, task: str) -> Tokenizer:
+        """Return the tokenizer of a language and a task."""
+        from faster_whisper.tokenizer import Tokenizer
+
+        key = (language, task)
+        if key not in self._tokenizers:
+            multilingual = self._model.model.is_multilingual
+            self._tokenizers[key] = Tokenizer(
+                self._model.hf_tokenizer, multilingual, task=task, language=language
+            )
+        return self._tokenizers[key]
+
+    def generate(
+        self,
+        encoded: EncodedWindows,
+        indices: Sequence[int],
+        languages: Sequence[str],
+        options: DecodeOptions,
+        temperature: float = 0.0,
+    ) -> list[Hypothesis]:
+        """Decode the windows `indices`, each in its own language, in one batch."""
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        tokenizers = [self.tokenizer(language, options.task) for language in languages]
+        search = (
+            {"beam_size": options.beam_size}
+            if temperature == 0
+            else {
+                "beam_size": 1,
+                "num_hypotheses": _NUM_CANDIDATES,
+                "sampling_topk": 0,
+                "sampling_temperature": temperature,
+            }
+        )
+        results = self._model.model.generate(
+            encoded.select(indices),
+            [self._prompt(tokenizer, options) for tokenizer in tokenizers],
+            max_length=self._model.max_length,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=get_suppressed_tokens(tokenizers[0], [-1]),
+            **search,
+        )
+        return [
+            _hypothesis(tokenizer, result, temperature)
+            for tokenizer, result in zip(tokenizers, results, strict=True)
+        ]
+
+    def _prompt(self, tokenizer: Tokenizer, options: DecodeOptions) -> list[int]:
+        spoken_before = options.initial_prompt
+        previous = tokenizer.encode(" " + spoken_before.strip()) if spoken_before else []
+        prompt: list[int] = self._model.get_prompt(
+            tokenizer,
+            previous,
+            without_timestamps=WITHOUT_TIMESTAMPS,
+            hotwords=options.hotwords,
+        )
+        return prompt
+
+    def align(
+        self,
+        encoded: EncodedWindows,
+        indices: Sequence[int],
+        tokenizer: Tokenizer,
+        texts: Sequence[Sequence[int]],
+        num_samples: Sequence[int],
+    ) -> list[list[TimedWord]]:
+        """Return the words of each text with their times, punctuation attached.
+
+        Cross-attention and dynamic time warping, as in Whisper's own word timestamps.
+
+        Args:
+            encoded: the windows.
+            indices: which of them.
+            tokenizer: of their common language and task.
+            texts: text tokens of each window, no time stamps among them.
+            num_samples: length of the audio in each window.
+        """
+        from faster_whisper.transcribe import merge_punctuations
+
+        frames = [min(-(-n // SAMPLES_PER_FRAME), _NUM_FRAMES) for n in num_samples]
+        aligned = self._model.find_alignment(
+            tokenizer, [list(text) for text in texts], encoded.select(indices), frames
+        )
+        for words in aligned:
+            merge_punctuations(words, "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、")
+        return [[_timed_word(word) for word in words if word["word"]] for words in aligned]
+
+
+WITHOUT_TIMESTAMPS = True
+
+
+def _hypothesis(tokenizer: Tokenizer, result: Any, temperature: float) -> Hypothesis:
+    tokens = result.sequences_ids[0]
+    text = tokenizer.decode(tokens).strip()
+    # CTranslate2's score is the mean over the tokens; Whisper also counts the end of text.
+    avg_logprob = result.scores[0] * len(tokens) / (len(tokens) + 1)
+    scores = Scores(text, avg_logprob, result.no_speech_prob, compression_ratio(text))
+    return Hypothesis(tuple(tokens), scores, temperature)
+
+
+def _timed_word(word: dict[str, Any]) -> TimedWord:
+    return TimedWord(
+        word["word"],
+        tuple(word["tokens"]),
+        round(float(word["start"]) * 16_000),
+        round(float(word["end"]) * 16_000),
+        float(word["probability"]),
+    )
