@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import weights
 from longform.speech.engine import DecodeOptions, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
-from longform.speech.segmentation import Piece, fit_to_speech, split_at_timestamps
-from longform.speech.verdict import better_of, judge
-from longform.speech.whisper_windows import EncodedWindows, Hypothesis, TimedWord, WhisperWindows
-from longform.timeline import Span
+from longform.speech.segmentation import TimedWord, split_words
+from longform.speech.verdict import judge, least_bad, made_up
+from longform.speech.whisper_windows import EncodedWindows, Hypothesis, WhisperWindows
 from longform.transcript.segment import DecodePath, Segment, Word
 
 if TYPE_CHECKING:
@@ -63,13 +62,16 @@ class FasterWhisperEngine:
         encoded = self._windows.encode([request.chunk.pcm for request in batch])
         spoken = self._languages(batch, encoded, options)
         codes = [code for code, _ in spoken]
-        everything = range(len(batch))
-        first = self._windows.generate(encoded, everything, codes, options)
-        decoded = [self._settle(encoded, i, codes[i], first[i], options) for i in everything]
-        words = self._words(encoded, batch, codes, [kept for kept, _ in decoded], options)
+        first = self._windows.generate(encoded, range(len(batch)), codes, options)
+        settled = [
+            self._settle(encoded, index, code, hypothesis, options)
+            for index, (code, hypothesis) in enumerate(zip(codes, first, strict=True))
+        ]
+        chunks = [request.chunk for request in batch]
+        words = self._words(encoded, chunks, codes, [each.kept for each in settled], options)
         return [
-            self._result(batch[i], spoken[i], decoded[i], words.get(i, []), options)
-            for i in everything
+            _result(chunks[index], spoken[index], settled[index], words.get(index, []), options)
+            for index in range(len(batch))
         ]
 
     def _languages(
@@ -77,9 +79,10 @@ class FasterWhisperEngine:
     ) -> list[tuple[str, float]]:
         if options.language is not None:
             return [(options.language, 1.0)] * len(batch)
+        heard = self._windows.languages(encoded)
         return [
             request.languages.decide(request.chunk.span.start_sample, probabilities)
-            for request, probabilities in zip(batch, self._windows.languages(encoded), strict=True)
+            for request, probabilities in zip(batch, heard, strict=True)
         ]
 
     def _settle(
@@ -89,98 +92,80 @@ class FasterWhisperEngine:
         language: str,
         first: Hypothesis,
         options: DecodeOptions,
-    ) -> tuple[Hypothesis | None, int]:
-        """Return the hypothesis to keep (None: silence) and how many more were decoded."""
+    ) -> _Settled:
+        """Climb the ladder of temperatures until the verdict is not `again`."""
         tried = [first]
         for temperature in _FALLBACK_TEMPERATURES:
-            verdict = judge(tried[-1].scores, options.fallback)
-            if verdict == "silence":
-                return None, len(tried) - 1
-            if verdict == "good":
-                return tried[-1], len(tried) - 1
+            if judge(tried[-1].scores, options.fallback) != "again":
+                break
             tried += self._windows.generate(encoded, [index], [language], options, temperature)
-        if judge(tried[-1].scores, options.fallback) == "good":
-            return tried[-1], len(tried) - 1
-        best = better_of([each.scores for each in tried], options.fallback)
-        return tried[best], len(tried) - 1
+        verdict = judge(tried[-1].scores, options.fallback)
+        if verdict == "silence":
+            return _Settled(None, len(tried) - 1)
+        best = -1 if verdict == "good" else least_bad([each.scores for each in tried])
+        return _Settled(tried[best], len(tried) - 1)
 
     def _words(
         self,
         encoded: EncodedWindows,
-        batch: Sequence[MicroRequest],
+        chunks: Sequence[MicroChunk],
         codes: Sequence[str],
         kept: Sequence[Hypothesis | None],
         options: DecodeOptions,
     ) -> dict[int, list[TimedWord]]:
         """Align the windows that have text; one call for each language among them."""
-        if not options.word_timestamps:
-            return {}
-        by_language: dict[str, list[int]] = defaultdict(list)
-        for index, hypothesis in enumerate(kept):
-            if hypothesis is not None and hypothesis.scores.text:
-                by_language[codes[index]].append(index)
+        texts = {i: each.tokens for i, each in enumerate(kept) if each is not None and each.tokens}
         words: dict[int, list[TimedWord]] = {}
-        for code, indices in by_language.items():
-            tokenizer = self._windows.tokenizer(code, options.task)
-            texts = [_text_tokens(kept[i], tokenizer.eot) for i in indices]
-            lengths = [batch[i].chunk.span.num_samples for i in indices]
-            aligned = self._windows.align(encoded, indices, tokenizer, texts, lengths)
+        for code in sorted({codes[index] for index in texts}):
+            indices = [index for index in texts if codes[index] == code]
+            aligned = self._windows.align(
+                encoded,
+                indices,
+                self._windows.tokenizer(code, options.task),
+                [texts[index] for index in indices],
+                [chunks[index] for index in indices],
+            )
             words.update(zip(indices, aligned, strict=True))
         return words
 
-    def _result(
-        self,
-        request: MicroRequest,
-        spoken: tuple[str, float],
-        decoded: tuple[Hypothesis | None, int],
-        words: list[TimedWord],
-        options: DecodeOptions,
-    ) -> MicroResult:
-        hypothesis, num_fallbacks = decoded
-        code, probability = spoken
-        if hypothesis is None:
-            return MicroResult((), code, probability, num_fallbacks)
-        tokenizer = self._windows.tokenizer(code, options.task)
-        pieces = split_at_timestamps(
-            hypothesis.tokens, tokenizer.timestamp_begin, request.chunk.span.num_samples
-        )
-        remaining = iter(words)
-        segments = []
-        for piece in pieces:
-            text_tokens = [token for token in piece.tokens if token < tokenizer.eot]
-            text = tokenizer.decode(text_tokens)
-            taken = _take_words(remaining, len(text_tokens))
-            if text.strip():
-                segments.append(_segment(request, code, hypothesis, piece, text, taken, options))
-        return MicroResult(tuple(segments), code, probability, num_fallbacks)
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What is kept of a window (None: it is silence), and how often it was decoded again."""
+
+    kept: Hypothesis | None
+    num_fallbacks: int
 
 
-def _text_tokens(hypothesis: Hypothesis | None, eot: int) -> list[int]:
-    return [token for token in hypothesis.tokens if token < eot] if hypothesis else []
+def _result(
+    chunk: MicroChunk,
+    spoken: tuple[str, float],
+    settled: _Settled,
+    words: list[TimedWord],
+    options: DecodeOptions,
+) -> MicroResult:
+    code, probability = spoken
+    if settled.kept is None:
+        return MicroResult((), code, probability, settled.num_fallbacks)
+    parts = split_words(words)
+    said = [part for part in parts if not made_up(part, chunk.speech)]
+    segments = tuple(_segment(part, code, settled.kept, options) for part in said)
+    return MicroResult(
+        segments, code, probability, settled.num_fallbacks, len(parts) - len(segments)
+    )
 
 
-def _take_words(words, num_tokens):
-    taken = []
-    while num_tokens > 0 and (word := next(words, None)) is not None:
-        taken.append(word)
-        num_tokens -= len(word.tokens)
-    return taken
-
-
-def _segment(request, code, hypothesis, piece, text, timed, options) -> Segment:
-    chunk = request.chunk
-    words = tuple(_word(word, chunk) for word in timed)
-    offset = chunk.span.start_sample
-    start = words[0].start_sample if words else offset + piece.start_sample
-    end = words[-1].end_sample if words else offset + piece.end_sample
+def _segment(
+    words: list[TimedWord], language: str, hypothesis: Hypothesis, options: DecodeOptions
+) -> Segment:
     path: DecodePath = "beam" if options.beam_size > 1 else "greedy"
     return Segment(
-        start_sample=start,
-        end_sample=max(start, end),
-        text=text,
-        language=code,
-        words=words,
-        tokens=piece.tokens,
+        start_sample=words[0].span.start_sample,
+        end_sample=words[-1].span.end_sample,
+        text="".join(word.text for word in words),
+        language=language,
+        words=tuple(_word(word) for word in words) if options.word_timestamps else (),
+        tokens=tuple(token for word in words for token in word.tokens),
         temperature=hypothesis.temperature,
         avg_logprob=hypothesis.scores.avg_logprob,
         no_speech_prob=hypothesis.scores.no_speech_prob,
@@ -189,13 +174,10 @@ def _segment(request, code, hypothesis, piece, text, timed, options) -> Segment:
     )
 
 
-def _word(timed: TimedWord, chunk) -> Word:
-    start = min(timed.start_sample, chunk.span.num_samples) + chunk.span.start_sample
-    end = min(timed.end_sample, chunk.span.num_samples) + chunk.span.start_sample
-    fitted = fit_to_speech(Span(start, max(start, end)), chunk.speech)
+def _word(word: TimedWord) -> Word:
     return Word(
-        start_sample=fitted.start_sample,
-        end_sample=fitted.end_sample,
-        text=timed.text,
-        probability=timed.probability,
+        start_sample=word.span.start_sample,
+        end_sample=word.span.end_sample,
+        text=word.text,
+        probability=word.probability,
     )
