@@ -40,7 +40,9 @@ class SourceUnavailableError(RetryableError):
 
 
 class SourceThrottledError(RetryableError):
-    """The source asks for fewer requests."""
+    """The source asks for fewer requests; `retry_after_sec` is how long it asks to wait."""
+
+    retry_after_sec: float | None = None
 
 
 class SourceStalledError(RetryableError):
@@ -116,7 +118,14 @@ class EnvironmentFaultError(InputError):
 
 
 class IncompleteTranscriptError(LongformError):
-    """Some chunks failed for good; what could be transcribed has been written."""
+    """Some chunks failed for good; what could be transcribed has been written.
+
+    `output` is the `TranscribeOutput` with what there is.
+    """
+
+    def __init__(self, message: str, output: object = None) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 class InvariantError(LongformError):

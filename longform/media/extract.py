@@ -1,0 +1,164 @@
+"""Stage `extract`: audio at 16 kHz mono, as a stream, of a window or of the whole recording."""
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+from longform.chunking.micro_chunk import Pcm
+from longform.errors import (
+    DecodeInterruptedError,
+    InvariantError,
+    NotMediaError,
+    SourceTooLargeError,
+    TruncatedMediaError,
+)
+from longform.media.decoder import (
+    Decoding,
+    Outcome,
+    find_ffmpeg,
+    whole_command,
+    window_command,
+)
+from longform.media.gateway import Served, serve
+from longform.media.policy import SourcePolicy
+from longform.media.probe import Media
+from longform.media.source import Source
+from longform.timeline import Span, to_samples, to_seconds
+
+logger = logging.getLogger(__name__)
+
+OVERRUN_SEC = 1.0  # seconds decoded beyond the longest duration, to notice that it is exceeded
+
+
+class Readable(Protocol):
+    """A source that has been opened and probed."""
+
+    @property
+    def source(self) -> Source:
+        """Where the bytes are."""
+        ...
+
+    @property
+    def media(self) -> Media:
+        """What they hold."""
+        ...
+
+    @property
+    def policy(self) -> SourcePolicy:
+        """How they may be read."""
+        ...
+
+    @property
+    def ffmpeg(self) -> str | None:
+        """The ffmpeg binary; None finds one."""
+        ...
+
+
+async def extract_window(
+    recording: Readable, span: Span, *, open_ended: bool = False
+) -> AsyncGenerator[Pcm, None]:
+    """Yield the audio of `span`, reading only the byte ranges it needs.
+
+    Args:
+        recording: one whose access is windowed.
+        span: what to decode, on the recording's timeline.
+        open_ended: go on to the end of the audio, wherever it is; then fewer samples than
+            planned are no error.
+
+    Yields:
+        int16 blocks, exactly `span.num_samples` samples in all unless open-ended.
+
+    Raises:
+        RetryableError: the source could not be read, or ffmpeg was interrupted.
+        TruncatedMediaError: the audio ends inside the span.
+        SourceError: the source changed, or cannot be decoded.
+    """
+    if recording.media.access != "windowed":
+        raise InvariantError(f"{recording.source.name} is not read in windows")
+    if span.num_samples == 0 and not open_ended:
+        return
+    async with serve(recording.source, recording.policy) as served:
+        command = window_command(
+            find_ffmpeg(recording.ffmpeg),
+            served.url,
+            recording.media.audio_stream,
+            span,
+            open_ended=open_ended,
+        )
+        position = span.start_sample
+        async with aclosing(_decode(command, served, recording.source)) as blocks:
+            async for block in blocks:
+                part = block if open_ended else block[: span.end_sample - position]
+                position += len(part)
+                yield part
+    if position < span.end_sample and not open_ended:
+        raise TruncatedMediaError(
+            f"{recording.source.name} ends at {to_seconds(position):.3f} s, before the "
+            f"{to_seconds(span.end_sample):.3f} s that its header promises"
+        )
+
+
+async def extract_all(recording: Readable) -> AsyncGenerator[Pcm, None]:
+    """Yield the audio of the whole recording in one pass.
+
+    Yields:
+        int16 blocks, in order.
+
+    Raises:
+        RetryableError: the source could not be read, or ffmpeg was interrupted.
+        SourceTooLargeError: longer than the policy allows.
+        SourceError: the source changed, or cannot be decoded.
+    """
+    limit_sec = recording.policy.max_duration_sec
+    async with serve(recording.source, recording.policy) as served:
+        command = whole_command(
+            find_ffmpeg(recording.ffmpeg),
+            served.url,
+            recording.media.audio_stream,
+            limit_sec + OVERRUN_SEC,
+        )
+        num_samples = 0
+        async with aclosing(_decode(command, served, recording.source)) as blocks:
+            async for block in blocks:
+                num_samples += len(block)
+                if num_samples > to_samples(limit_sec):
+                    raise SourceTooLargeError(
+                        f"{recording.source.name} is longer than {limit_sec:.0f} s, "
+                        "the longest that may be opened"
+                    )
+                yield block
+    if num_samples == 0:
+        raise NotMediaError(f"{recording.source.name} holds no audio that can be decoded")
+
+
+async def _decode(
+    command: Sequence[str], served: Served, source: Source
+) -> AsyncGenerator[Pcm, None]:
+    num_samples = 0
+    async with Decoding(command) as decoding:
+        async with aclosing(decoding.blocks()) as blocks:
+            async for block in blocks:
+                num_samples += len(block)
+                yield block
+        outcome = await decoding.outcome()
+    _require_success(outcome, served, source, num_samples)
+
+
+def _require_success(outcome: Outcome, served: Served, source: Source, num_samples: int) -> None:
+    # First the gateway: whatever ffmpeg says, missing bytes are the cause and not its symptom.
+    served.raise_for_failure()
+    if outcome.exit_code > 0 and num_samples == 0:
+        raise NotMediaError(f"{source.name} cannot be decoded: {outcome.last_message}")
+    if outcome.exit_code != 0:
+        raise DecodeInterruptedError(
+            f"ffmpeg ended early in {source.name}, after {to_seconds(num_samples):.3f} s: "
+            f"{outcome.last_message}"
+        )
+    if outcome.num_messages:
+        logger.warning(
+            "%s has %d damaged places; the first kept is: %s",
+            source.name,
+            outcome.num_messages,
+            outcome.messages[0],
+        )

@@ -1,0 +1,150 @@
+"""The range gateway: the one way by which ffmpeg reaches any source.
+
+ffmpeg is not trusted with the network: it reports success after a connection was cut, and
+follows redirects anywhere. It is given an address on this host's loopback, behind which the
+gateway reads the pinned source, retries, caches, and remembers what it failed to deliver.
+
+There is one gateway per process, on a thread and an event loop of its own, because tasks
+come and go on threads and loops of theirs, while sources are shared between them.
+"""
+
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from longform.errors import InvariantError, LongformError
+from longform.media.block_cache import BlockCache
+from longform.media.loopback_server import HEADER_BYTES, serve_connection
+from longform.media.policy import SourcePolicy
+from longform.media.source import Source, open_reader
+
+Result = TypeVar("Result")
+
+
+class Served:
+    """One user's view of a served source; what went wrong for this user is kept here."""
+
+    def __init__(self, gateway: "Gateway", token: str, source: Source, cache: BlockCache) -> None:
+        self._gateway = gateway
+        self._cache = cache
+        self._failure: BaseException | None = None
+        self.token = token
+        self.length_bytes = source.length_bytes
+        self.url = f"http://127.0.0.1:{gateway.port}/{token}/"
+
+    @property
+    def bytes_fetched(self) -> int:
+        """Bytes read from the source so far by everybody who shares it in this process."""
+        return self._cache.bytes_fetched
+
+    def raise_for_failure(self) -> None:
+        """Raise what kept the gateway from delivering a byte that was asked for, if anything.
+
+        Raises:
+            LongformError: the first failure.
+        """
+        if isinstance(self._failure, LongformError):
+            raise self._failure
+        if self._failure is not None:
+            raise InvariantError(f"the gateway failed: {self._failure!r}") from self._failure
+
+    async def read(self, start: int, end: int) -> bytes:
+        """Return the bytes `[start, end)`, clipped to the source; from any event loop."""
+        return await self._gateway.run(self._cache.read(start, end))
+
+    async def send(self, start: int, end: int, writer: asyncio.StreamWriter) -> bool:
+        """Write the bytes `[start, end)` to a connection; False after a failure."""
+        parts = self._cache.stream(start, end)
+        while True:
+            try:
+                part = await anext(parts)
+            except StopAsyncIteration:
+                return True
+            except LongformError as error:
+                self._failure = self._failure or error
+                return False
+            except BaseException as error:
+                self._failure = self._failure or error
+                raise
+            writer.write(part)
+            await writer.drain()
+
+
+class Gateway:
+    """The server, its thread, and the sources that are registered just now."""
+
+    def __init__(self) -> None:
+        self._served: dict[str, Served] = {}
+        self._caches: dict[tuple[Source, SourcePolicy], tuple[BlockCache, int]] = {}
+        self._registering = threading.Lock()
+        self._ready = threading.Event()
+        self.port = 0
+        threading.Thread(target=self._run_thread, name="range-gateway", daemon=True).start()
+        self._ready.wait()
+
+    def register(self, source: Source, policy: SourcePolicy) -> Served:
+        """Serve a source under a new secret path; users of one source share its cache."""
+        with self._registering:
+            cache, users = self._caches.get((source, policy), (None, 0))
+            if cache is None:
+                cache = BlockCache(open_reader(source, policy), source.length_bytes)
+            self._caches[source, policy] = (cache, users + 1)
+            served = Served(self, secrets.token_urlsafe(16), source, cache)
+            self._served[f"/{served.token}/"] = served
+            return served
+
+    def release(self, served: Served, source: Source, policy: SourcePolicy) -> None:
+        """Stop serving a path, and forget the source when nobody uses it any more."""
+        with self._registering:
+            del self._served[f"/{served.token}/"]
+            cache, users = self._caches.pop((source, policy))
+            if users > 1:
+                self._caches[source, policy] = (cache, users - 1)
+                return
+        asyncio.run_coroutine_threadsafe(cache.close(), self._loop)
+
+    async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the gateway's loop and return its result on the caller's."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _run_thread(self) -> None:
+        asyncio.run(self._serve_forever())
+
+    async def _serve_forever(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(
+            lambda reader, writer: serve_connection(reader, writer, self._served.get),
+            "127.0.0.1",
+            limit=HEADER_BYTES,
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await server.serve_forever()
+
+
+_gateways: dict[int, Gateway] = {}  # by process: a forked child has no thread of its parent's
+_starting = threading.Lock()
+
+
+def running_gateway() -> Gateway:
+    """Return this process's gateway, started at the first call."""
+    with _starting:
+        if os.getpid() not in _gateways:
+            _gateways.clear()
+            _gateways[os.getpid()] = Gateway()
+        return _gateways[os.getpid()]
+
+
+@asynccontextmanager
+async def serve(source: Source, policy: SourcePolicy) -> AsyncIterator[Served]:
+    """Serve a source to readers on this host for as long as the context lasts."""
+    gateway = await asyncio.to_thread(running_gateway)
+    served = gateway.register(source, policy)
+    try:
+        yield served
+    finally:
+        gateway.release(served, source, policy)

@@ -1,0 +1,150 @@
+"""Sources on this machine's file systems: paths and file:// URLs."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from longform.errors import (
+    NotMediaError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceRefusedError,
+    SourceTooLargeError,
+    SourceUnavailableError,
+)
+from longform.media.fingerprint import file_fingerprint
+from longform.media.policy import SourcePolicy, scheme_of, shown_name
+from longform.media.source import Source
+
+
+def local_path(media_url: str) -> Path:
+    """Return the absolute path behind a path or a file:// URL of this host.
+
+    Raises:
+        SourceRefusedError: a file:// URL that names another host.
+    """
+    if scheme_of(media_url) != "file":
+        return Path(media_url).expanduser().absolute()
+    parts = urlsplit(media_url)
+    if parts.netloc not in ("", "localhost"):
+        raise SourceRefusedError(f"{media_url}: a file:// URL cannot name another host")
+    return Path(unquote(parts.path)).absolute()
+
+
+def require_file(media_url: str) -> Path:
+    """Return the path of a file that exists and holds something.
+
+    Raises:
+        SourceError: nothing there, not a file, or empty.
+    """
+    path = local_path(media_url)
+    try:
+        if path.is_dir():
+            raise NotMediaError(f"{path} is a folder; give the path of one recording")
+        if not path.exists():
+            raise SourceNotFoundError(f"{path} does not exist; check the path")
+        # A pipe or a device would block for ever, and cannot be read twice.
+        if not path.is_file():
+            raise SourceRefusedError(f"{path} is not a regular file")
+        if path.stat().st_size == 0:
+            raise NotMediaError(f"{path} is empty")
+    except (OSError, ValueError) as error:
+        raise SourceRefusedError(f"{path} cannot be looked at: {error}") from error
+    return path
+
+
+async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
+    """Open a local file; its fingerprint is that of its whole content.
+
+    Raises:
+        SourceError: missing, empty, unreadable or too large.
+    """
+    path = require_file(media_url)
+    if path.stat().st_size > policy.max_bytes:
+        raise SourceTooLargeError(
+            f"{path} has {path.stat().st_size} bytes; at most {policy.max_bytes} may be opened"
+        )
+    return await asyncio.to_thread(_pin, path)
+
+
+def _pin(path: Path) -> Source:
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            fingerprint = file_fingerprint(file)
+    except PermissionError as error:
+        raise SourceRefusedError(f"{path} may not be read: permission denied") from error
+    except OSError as error:
+        raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error
+    return Source(
+        url=str(path),
+        shown=str(path),
+        name=shown_name(str(path)),
+        length_bytes=status.st_size,
+        last_modified=str(status.st_mtime_ns),
+        fingerprint=fingerprint,
+    )
+
+
+def open_reader(source: Source, policy: SourcePolicy) -> "LocalReader":
+    """Return a reader of a pinned local file."""
+    return LocalReader(source)
+
+
+class LocalReader:
+    """Reads a local file by position; the file is opened at the first read."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._descriptor: int | None = None
+        self._opening = threading.Lock()  # reads run in threads
+
+    async def read(self, start: int, end: int) -> bytes:
+        """Return the bytes `[start, end)`.
+
+        Raises:
+            SourceNotFoundError: the file is gone, or is not on this host.
+            SourceChangedError: it is not the file that was pinned.
+        """
+        return await asyncio.to_thread(self._read, start, end)
+
+    async def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _read(self, start: int, end: int) -> bytes:
+        try:
+            part = os.pread(self._open(), end - start, start)
+        except FileNotFoundError as error:
+            raise SourceNotFoundError(
+                f"{self._source.shown} does not exist on this host; "
+                "give a path that every worker can read"
+            ) from error
+        except PermissionError as error:
+            raise SourceRefusedError(f"{self._source.shown} may not be read") from error
+        except OSError as error:
+            raise SourceUnavailableError(f"{self._source.shown}: {error.strerror}") from error
+        if len(part) != end - start:
+            raise SourceChangedError(f"{self._source.shown} became shorter while it was read")
+        return part
+
+    def _open(self) -> int:
+        with self._opening:
+            if self._descriptor is None:
+                self._descriptor = self._open_pinned()
+            return self._descriptor
+
+    def _open_pinned(self) -> int:
+        descriptor = os.open(local_path(self._source.url), os.O_RDONLY | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        seen = (status.st_size, str(status.st_mtime_ns))
+        if seen != (self._source.length_bytes, self._source.last_modified):
+            os.close(descriptor)
+            raise SourceChangedError(
+                f"{self._source.shown} is not the file that was opened; start again"
+            )
+        return descriptor
