@@ -1,0 +1,186 @@
+"""`TranscribeOutput`: the public result of a transcription, in seconds and with its provenance."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from longform.params import FrozenModel, Task, TranscribeParams
+from longform.timeline import to_seconds
+from longform.transcript.languages import bcp47_key, language_name, writes_spaces
+from longform.transcript.segment import CoverageKind, DecodePath, Interval, Segment, Word
+
+
+def _finite(score: object) -> object:
+    """JSON has no NaN and no infinity; a score that is none is not known."""
+    return None if isinstance(score, float) and not math.isfinite(score) else score
+
+
+def _encodable(text: object) -> object:
+    """File names on Linux are bytes: what is not UTF-8 in them shows as a question mark."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+
+Score = Annotated[float | None, BeforeValidator(_finite)]
+ShownText = Annotated[str, BeforeValidator(_encodable)]
+
+
+class OutputWord(FrozenModel):
+    """One word, with the leading space and the punctuation that Whisper gives it."""
+
+    start_time_sec: float
+    end_time_sec: float
+    word: str
+    probability: Score = None
+
+
+class OutputSegment(FrozenModel):
+    """A stretch of text on the recording's timeline, in seconds, with its scores."""
+
+    id: int
+    start_time_sec: float
+    end_time_sec: float
+    text: str  # as the model wrote it, with its leading space
+    language: str  # English name, such as "english"
+    bcp47_key: str
+    words: tuple[OutputWord, ...] = ()
+    tokens: tuple[int, ...] = ()
+    temperature: Score = None
+    avg_logprob: Score = None
+    no_speech_prob: Score = None
+    compression_ratio: Score = None
+    decode_path: DecodePath = "beam"
+    channel: int | None = None
+    macro_chunk: int | None = None
+    micro_chunk: int | None = None
+
+
+class Provenance(FrozenModel):
+    """What the transcript was made from and with; never a secret.
+
+    `source_address` is redacted by whoever fills it; `access` is `windowed` or `sequential`.
+    """
+
+    source_name: ShownText
+    source_fingerprint: str
+    source_address: ShownText
+    parameters: TranscribeParams
+    model: str
+    model_sha256: str | None
+    engine: str
+    versions: dict[str, str]
+    access: str
+
+
+class TranscribeOutput(FrozenModel):
+    """The transcript of one recording. `coverage` tiles the recording, in samples at 16 kHz.
+
+    `language` is that of most of the speech; None where nothing was said. `files` are
+    absolute paths or URLs, in the order in which the formats were asked for.
+    """
+
+    segments: tuple[OutputSegment, ...]
+    input_duration_sec: float
+    processing_duration_sec: float
+    speedup: float  # seconds of recording per second of processing; 0 where none was needed
+    language: str | None
+    bcp47_key: str | None
+    task: Task
+    coverage: tuple[Interval, ...]
+    provenance: Provenance
+    warnings: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    run_url: str = ""
+
+    @property
+    def text(self) -> str:
+        """The whole text. Whisper's segments bring their own spaces; other engines' may not."""
+        parts: list[str] = []
+        for segment in self.segments:
+            glued = parts and not parts[-1][-1:].isspace() and not segment.text[:1].isspace()
+            parts += [" ", segment.text] if glued and _spaced(segment) else [segment.text]
+        return "".join(parts).strip()
+
+    @property
+    def speech_sec(self) -> float:
+        """Seconds of the recording in which there was speech."""
+        return self._covered_sec("speech")
+
+    @property
+    def failed_sec(self) -> float:
+        """Seconds of the recording that could not be transcribed."""
+        return self._covered_sec("failed")
+
+    def _covered_sec(self, kind: CoverageKind) -> float:
+        return to_seconds(sum(p.span.num_samples for p in self.coverage if p.kind == kind))
+
+
+def to_output(
+    *,
+    segments: Sequence[Segment],
+    coverage: Sequence[Interval],
+    num_samples: int,
+    processing_duration_sec: float,
+    task: Task,
+    provenance: Provenance,
+    warnings: Sequence[str] = (),
+) -> TranscribeOutput:
+    """Return the public result of a joined transcript of `num_samples` samples at 16 kHz."""
+    duration_sec = to_seconds(num_samples)
+    language = main_language(segments)
+    return TranscribeOutput(
+        segments=tuple(_segment(index, segment) for index, segment in enumerate(segments)),
+        input_duration_sec=duration_sec,
+        processing_duration_sec=processing_duration_sec,
+        speedup=duration_sec / processing_duration_sec if processing_duration_sec > 0 else 0.0,
+        language=language_name(language) if language else None,
+        bcp47_key=bcp47_key(language) if language else None,
+        task=task,
+        coverage=tuple(coverage),
+        provenance=provenance,
+        warnings=tuple(warnings),
+    )
+
+
+def main_language(segments: Sequence[Segment]) -> str | None:
+    """Return the code of the language with most time in segments; the first of equals."""
+    spoken: Counter[str] = Counter()
+    for segment in segments:
+        spoken[segment.language] += segment.end_sample - segment.start_sample
+    return spoken.most_common(1)[0][0] if spoken else None
+
+
+def _spaced(segment: OutputSegment) -> bool:
+    return writes_spaces(segment.bcp47_key)
+
+
+def _segment(index: int, segment: Segment) -> OutputSegment:
+    return OutputSegment(
+        id=index,
+        start_time_sec=to_seconds(segment.start_sample),
+        end_time_sec=to_seconds(segment.end_sample),
+        text=segment.text,
+        language=language_name(segment.language),
+        bcp47_key=bcp47_key(segment.language),
+        words=tuple(_word(word) for word in segment.words),
+        tokens=segment.tokens,
+        temperature=segment.temperature,
+        avg_logprob=segment.avg_logprob,
+        no_speech_prob=segment.no_speech_prob,
+        compression_ratio=segment.compression_ratio,
+        decode_path=segment.decode_path,
+        channel=segment.channel,
+        macro_chunk=segment.macro_chunk,
+        micro_chunk=segment.micro_chunk,
+    )
+
+
+def _word(word: Word) -> OutputWord:
+    return OutputWord(
+        start_time_sec=to_seconds(word.start_sample),
+        end_time_sec=to_seconds(word.end_sample),
+        word=word.text,
+        probability=word.probability,
+    )
