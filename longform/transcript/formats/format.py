@@ -1,0 +1,18 @@
+"""The format protocol: a transcript in, the text of a file out."""
+
+from typing import Protocol
+
+from longform.transcript.output import TranscribeOutput
+
+
+class Format(Protocol):
+    """One kind of transcript file. Implementations hold no state."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the file's name, with its dot."""
+        ...
+
+    def render(self, output: TranscribeOutput) -> str:
+        r"""Return the whole file; lines end in `\n`."""
+        ...

@@ -1,0 +1,18 @@
+"""SubRip subtitles."""
+
+from longform.transcript.formats.subtitles import render_subtitles
+from longform.transcript.output import TranscribeOutput
+
+# SubRip has no escapes: players take <b>, {\an8} and --> for markup wherever they stand, so
+# speech that really has these signs is shown with others that look alike.
+_LOOK_ALIKES = str.maketrans("<>{}\\", "‹›｛｝＼")  # noqa: RUF001
+
+
+class SrtFormat:
+    """Numbered cues with a comma before the milliseconds."""
+
+    suffix = ".srt"
+
+    def render(self, output: TranscribeOutput) -> str:
+        """Return the subtitles; no text in them is read as markup."""
+        return render_subtitles(output, "srt", lambda line: line.translate(_LOOK_ALIKES))

@@ -1,0 +1,19 @@
+"""Tab-separated values, as openai-whisper writes them: start and end in milliseconds, text."""
+
+from longform.transcript.formats.milliseconds import to_ms
+from longform.transcript.output import OutputSegment, TranscribeOutput
+
+
+class TsvFormat:
+    """One segment per line, below a line with the names of the columns."""
+
+    suffix = ".tsv"
+
+    def render(self, output: TranscribeOutput) -> str:
+        """Return the table; tabs and line ends within text become blanks."""
+        return "start\tend\ttext\n" + "".join(map(_row, output.segments))
+
+
+def _row(segment: OutputSegment) -> str:
+    text = " ".join(segment.text.split())
+    return f"{to_ms(segment.start_time_sec)}\t{to_ms(segment.end_time_sec)}\t{text}\n"
