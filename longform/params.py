@@ -1,8 +1,15 @@
 """`TranscribeParams`: the public parameters of a transcription, with bounds and units."""
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from longform.errors import ParameterError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Chunking = Literal["vad", "silence"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -166,3 +173,35 @@ class TranscribeParams(FrozenModel):
         if 2 * self.split_search_sec >= self.macro_chunk_size_sec:
             raise ValueError("split_search_sec must be less than half of macro_chunk_size_sec")
         return self
+
+
+def parse_params(values: Mapping[str, Any]) -> TranscribeParams:
+    """Build parameters from loose values, as a command line or a file gives them.
+
+    Raises:
+        ParameterError: one line that names each field at fault and its bounds.
+    """
+    try:
+        return TranscribeParams.model_validate(values)
+    except ValidationError as error:
+        raise ParameterError("; ".join(map(_complaint, error.errors()))) from error
+
+
+def _complaint(error: "ErrorDetails") -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    reason = error["msg"].removeprefix("Value error, ")
+    field = _field(error["loc"])
+    about = f" ({field.description})" if field and field.description else ""
+    return f"{place}: {reason}, not {error['input']!r}{about}" if place else reason
+
+
+def _field(path: tuple[int | str, ...]) -> FieldInfo | None:
+    model: type[BaseModel] = TranscribeParams
+    field = None
+    for name in path:
+        field = model.model_fields.get(str(name))
+        if field is None:
+            return None
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return field

@@ -7,7 +7,8 @@ reaches. A run has a folder of its own there and removes it when it ends.
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,19 +37,58 @@ class WorkRun(FrozenModel):
     root: str
     run: str
 
-    async def write(self, name: str, blocks: Sequence[Pcm]) -> WorkFile:
-        """Store audio under a name; it appears whole or not at all.
-
-        Raises:
-            OutputError: the store cannot be written.
-        """
-        file = WorkFile(root=self.root, run=self.run, name=name, num_samples=sum(map(len, blocks)))
-        await asyncio.to_thread(_write, file, blocks)
-        return file
+    def writer(self, name: str) -> "PcmWriter":
+        """Return a writer of one file; a run may write several at once."""
+        return PcmWriter(self, name)
 
     async def remove(self) -> None:
         """Remove the run's folder with everything in it."""
         await asyncio.to_thread(_remove, self.root, f"{_checked(self.run)}")
+
+
+class PcmWriter:
+    """Writes one file as its audio arrives; it appears whole, at `close`, or not at all."""
+
+    def __init__(self, run: WorkRun, name: str) -> None:
+        self._run = run
+        self._name = name
+        self._file_system, self._path = _open(run.root, run.run, name)
+        self._partial = f"{self._path}.partial"
+        self._target: Any = None
+        self._num_samples = 0
+
+    async def write(self, pcm: Pcm) -> None:
+        """Append int16 samples, shape (n,).
+
+        Raises:
+            OutputError: the store cannot take them; a full disk, for example.
+        """
+        await asyncio.to_thread(self._write, pcm)
+
+    async def close(self) -> WorkFile:
+        """Complete the file, which may be empty, and return it.
+
+        Raises:
+            OutputError: the store cannot be written.
+        """
+        await asyncio.to_thread(self._close)
+        return WorkFile(
+            root=self._run.root, run=self._run.run, name=self._name, num_samples=self._num_samples
+        )
+
+    def _write(self, pcm: Pcm) -> None:
+        with _writing(self._run.root):
+            if self._target is None:
+                self._file_system.makedirs(self._path.rpartition("/")[0], exist_ok=True)
+                self._target = self._file_system.open(self._partial, "wb")
+            self._target.write(pcm.astype("<i2", copy=False).tobytes())
+        self._num_samples += len(pcm)
+
+    def _close(self) -> None:
+        self._write(np.empty(0, np.int16))
+        with _writing(self._run.root):
+            self._target.close()
+            self._file_system.mv(self._partial, self._path)
 
 
 class WorkStore(FrozenModel):
@@ -83,18 +123,14 @@ async def remove(file: WorkFile) -> None:
     await asyncio.to_thread(_remove, file.root, f"{_checked(file.run)}/{_checked(file.name)}")
 
 
-def _write(file: WorkFile, blocks: Sequence[Pcm]) -> None:
-    file_system, path = _open(file.root, file.run, file.name)
-    partial = f"{path}.partial"
+@contextmanager
+def _writing(root: str) -> Iterator[None]:
     try:
-        file_system.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with file_system.open(partial, "wb") as target:
-            for block in blocks:
-                target.write(block.astype("<i2", copy=False).tobytes())
-        file_system.mv(partial, path)
+        yield
     except OSError as error:
         raise OutputError(
-            f"the work store {file.root} cannot be written: {error.strerror or error}"
+            f"the work store {root} cannot be written ({error.strerror or error}): make room, or "
+            "set LONGFORM_WORK_STORE to a place with 115 MB for every hour of audio"
         ) from error
 
 

@@ -1,9 +1,10 @@
-"""Stage `weights`: from a run's parameters to the engine that every worker must load."""
+"""Stage `engine_choice`: from a run's parameters to the engine that every worker must load."""
 
 from longform.params import TranscribeParams
 from longform.settings import Settings
+from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, EngineSpec
-from longform.speech.engines import BACKENDS
+from longform.speech.engines import BACKENDS, loaded_engine
 from longform.speech.weights import resolve
 
 
@@ -25,6 +26,17 @@ def choose_engine(params: TranscribeParams, settings: Settings) -> EngineSpec:
         compute_type=params.compute_type,
         batch_size=params.batch_size,
     )
+
+
+def worker_engine(spec: EngineSpec, settings: Settings) -> Batcher:
+    """Return the engine of this worker process, loaded on the first call.
+
+    Raises:
+        UnknownModelError, WeightsError: this host has not the weights that were pinned.
+        EnvironmentFaultError: the device that was asked for is not there.
+    """
+    here = spec.model_copy(update={"cpu_threads": settings.cpu_threads})
+    return loaded_engine(here, settings.home)
 
 
 def decode_options(params: TranscribeParams) -> DecodeOptions:

@@ -1,0 +1,94 @@
+"""Sends macro chunks to the cluster, a window at a time, and collects what becomes of them."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import dask
+from distributed import KilledWorker
+from longform.transcript.chunk_store import ChunkStore
+from longform.transcript.join import FailedSpan
+
+from flows.cluster import RunCluster
+from flows.macro_chunk import run_macro_chunk
+from flows.outcome import outcome
+from flows.progress import ProgressReporter
+from infra.cluster import GPU
+from longform.errors import LongformError
+from longform.macro_chunk import MacroChunkJob, discard_audio
+from longform.settings import Settings
+from longform.transcript.segment import ChunkResult
+
+# Beyond the chunks that run, as many again wait at the cluster: enough that no slot idles,
+# few enough that workers which join late still get some and that spooled audio stays small.
+WINDOW_PER_SLOT = 2
+
+
+class ChunkDispatcher:
+    """One run's macro chunks. When its context is left, every chunk is in one of the lists."""
+
+    def __init__(
+        self, cluster: RunCluster, store: ChunkStore, progress: ProgressReporter, settings: Settings
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._progress = progress
+        self._settings = settings
+        self._running: set[asyncio.Task[None]] = set()
+        self.results: list[ChunkResult] = []
+        self.failures: list[FailedSpan] = []
+        self.errors: list[BaseException] = []
+        self.num_cached = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            for task in self._running:
+                task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=error is not None)
+
+    async def take_cached(self, result: ChunkResult) -> None:
+        """Count a chunk whose result an earlier run has left."""
+        self.num_cached += 1
+        self.results.append(result)
+        self._progress.chunk_done(result, cached=True)
+
+    async def submit(self, job: MacroChunkJob) -> None:
+        """Send a chunk to the cluster; returns once there is room for the next."""
+        await self._cluster.load_engine()
+        task = asyncio.create_task(self._run(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        while len(self._running) >= self._cluster.slots * WINDOW_PER_SLOT:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _run(self, job: MacroChunkJob) -> None:
+        with dask.annotate(resources={GPU: 1 / self._settings.slots_per_worker}):
+            future = run_macro_chunk.submit(job, as_subflow=self._settings.subflows)
+        ended = await outcome(future)
+        await discard_audio(job)
+        if isinstance(ended, ChunkResult):
+            # Workers on other hosts may keep their results where this process cannot see them.
+            await asyncio.to_thread(self._store.put_missing, ended)
+            self.results.append(ended)
+            self._progress.chunk_done(ended, cached=False)
+            return
+        self.errors.append(ended)
+        self.failures.append(FailedSpan(job.index, job.span, reason(ended)))
+        self._progress.chunk_failed(job.index, job.span.num_samples)
+
+
+def reason(error: BaseException) -> str:
+    """Return why a chunk failed, in one line for people."""
+    if isinstance(error, LongformError):
+        return str(error)
+    if isinstance(error, KilledWorker):
+        return "the worker process died on every attempt"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,24 @@
+"""The subflow `macro_chunk`: one macro chunk, visible in the UI as a run of its own."""
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from infra.telemetry import publisher
+from longform.macro_chunk import MacroChunkJob
+from longform.settings import Settings
+from longform.transcript.segment import ChunkResult
+from tasks.macro_chunk import transcribe_chunk
+
+
+@flow(name="macro_chunk", flow_run_name="{job.label}", persist_result=False)
+async def macro_chunk(job: MacroChunkJob) -> ChunkResult:
+    """Transcribe one macro chunk and keep its result."""
+    return await transcribe_chunk(job, Settings(), publisher(job.run_id))
+
+
+@task(name="macro_chunk", task_run_name="{job.label}", cache_policy=NO_CACHE, persist_result=False)
+async def run_macro_chunk(job: MacroChunkJob, *, as_subflow: bool) -> ChunkResult:
+    """Run the subflow inside a worker of the cluster; this is what the parent submits."""
+    if as_subflow:
+        return await macro_chunk(job)
+    return await transcribe_chunk(job, Settings(), publisher(job.run_id))

@@ -1,0 +1,47 @@
+"""Waiting for tasks on the cluster, without holding a thread for each."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+
+from distributed import KilledWorker
+from prefect.client.orchestration import get_client
+from prefect.futures import PrefectFuture
+from prefect.states import Crashed
+
+T = TypeVar("T")
+
+
+async def outcome(future: PrefectFuture[Coroutine[Any, Any, T]]) -> "T | BaseException":
+    """Return what a task on the Dask cluster returned or raised."""
+    dask_future = cast(Any, future).wrapped_future
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    dask_future.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
+    await ended
+    try:
+        value: Any = await asyncio.to_thread(future.result, raise_on_failure=False)
+        return cast("T | BaseException", value)
+    except KilledWorker as error:
+        await _mark_crashed(future)
+        return error
+
+
+async def result(future: PrefectFuture[Coroutine[Any, Any, T]]) -> T:
+    """Return what a task on the Dask cluster returned; raise what it raised."""
+    value = await outcome(future)
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+async def _mark_crashed(future: PrefectFuture[Any]) -> None:
+    # Nobody was left to report it: without this the task run would stay Running for ever.
+    state: Any = Crashed(message="the worker process died on every attempt")
+    async with get_client() as api:
+        await api.set_task_run_state(future.task_run_id, state, force=True)

@@ -1,0 +1,105 @@
+"""The progress of a run: one artifact that moves, and the listener of the caller."""
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Self
+from uuid import UUID
+
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+from prefect.runtime import flow_run
+from prefect.utilities.urls import url_for
+
+from longform.progress import MicroDone, RunProgress, progress_listener
+from longform.timeline import to_seconds
+from longform.transcript.segment import ChunkResult
+
+ARTIFACT_INTERVAL_SEC = 2.0  # often enough to be seen moving, rare enough to cost nothing
+
+
+class ProgressReporter:
+    """Counts what is done and tells whoever watches."""
+
+    def __init__(self, source_name: str) -> None:
+        self._started_sec = time.monotonic()
+        self._listener = progress_listener.get()
+        run_url = url_for("flow-run", obj_id=flow_run.id) if flow_run.id else None
+        self._now = RunProgress(source_name, "opening", run_url=run_url or "")
+        self._in_flight: dict[int, int] = {}
+        self._finished_samples = 0
+        self._artifact_id: UUID | None = None
+        self._refresher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._artifact_id = await acreate_progress_artifact(
+            progress=0.0, key="transcription-progress", description=self._now.source_name
+        )
+        self._refresher = asyncio.create_task(self._refresh())
+        self._tell()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if self._refresher is not None:
+            self._refresher.cancel()
+            await asyncio.gather(self._refresher, return_exceptions=True)
+        await self._update_artifact()
+
+    def stage(self, name: str) -> None:
+        """Say what the run is doing now."""
+        self._tell(stage=name)
+
+    def expect(self, total_chunks: int | None, total_samples: int | None) -> None:
+        """Say how much there is, once it is known."""
+        self._tell(total_chunks=total_chunks, total_samples=total_samples)
+
+    def micro_done(self, event: MicroDone) -> None:
+        """Count a micro chunk of a macro chunk that is still running."""
+        done = self._in_flight.get(event.macro_chunk, 0) + event.num_samples
+        self._in_flight[event.macro_chunk] = done
+        self._tell(last_text=event.text or self._now.last_text)
+
+    def chunk_done(self, result: ChunkResult, *, cached: bool) -> None:
+        """Count a macro chunk whose result is there."""
+        self._settle(result.index, result.span.num_samples)
+        self._tell(
+            done_chunks=self._now.done_chunks + 1,
+            cached_chunks=self._now.cached_chunks + int(cached),
+        )
+
+    def chunk_failed(self, index: int, num_samples: int) -> None:
+        """Count a macro chunk that failed for good."""
+        self._settle(index, num_samples)
+        self._tell(failed_chunks=self._now.failed_chunks + 1)
+
+    def _settle(self, index: int, num_samples: int) -> None:
+        self._in_flight.pop(index, None)
+        self._finished_samples += num_samples
+
+    def _tell(self, **changes: object) -> None:
+        self._now = replace(
+            self._now,
+            done_samples=self._finished_samples + sum(self._in_flight.values()),
+            elapsed_sec=time.monotonic() - self._started_sec,
+            **changes,  # type: ignore[arg-type]
+        )
+        if self._listener is not None:
+            self._listener(self._now)
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(ARTIFACT_INTERVAL_SEC)
+            await self._update_artifact()
+
+    async def _update_artifact(self) -> None:
+        if self._artifact_id is not None:
+            await aupdate_progress_artifact(
+                self._artifact_id, progress=100 * self._now.fraction, description=self._describe()
+            )
+
+    def _describe(self) -> str:
+        now = self._now
+        chunks = f"{now.done_chunks}/{now.total_chunks or '?'} chunks"
+        return (
+            f"{now.source_name}: {chunks}, {to_seconds(now.done_samples):.0f} s of audio, "
+            f"{now.speed:.1f} x real time"
+        )

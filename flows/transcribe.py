@@ -1,0 +1,123 @@
+"""The flow `transcribe`: one recording in, one transcript out."""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect_dask import DaskTaskRunner
+from pydantic import Field
+
+from flows.chunks import ChunkOutcomes, transcribe_chunks
+from flows.progress import ProgressReporter
+from flows.summary import publish_summary
+from infra.cluster import open_cluster
+from longform.errors import IncompleteTranscriptError
+from longform.macro_chunk import clock
+from longform.media.policy import SourcePolicy, shown_name
+from longform.media.recording import Recording
+from longform.params import TranscribeParams
+from longform.run import Run
+from longform.settings import Settings
+from longform.transcript.output import TranscribeOutput
+from tasks.engine_choice import choose_engine
+from tasks.join import join
+from tasks.probe import probe
+from tasks.source import open_source
+from tasks.write import write_outputs
+
+DEFAULT_PARAMS = TranscribeParams()
+DEFAULT_FORMATS = ("json", "srt", "vtt", "txt", "tsv")
+
+
+def run_name() -> str:
+    """Name a run after its recording; never after its URL, which may carry a signature."""
+    return f"transcribe {shown_name(str(flow_run.parameters.get('media_url', '')))}"
+
+
+@flow(
+    name="transcribe",
+    flow_run_name=run_name,
+    task_runner=DaskTaskRunner(cluster_class=open_cluster),
+    persist_result=False,
+)
+async def transcribe(
+    media_url: Annotated[str, Field(description="Recording: http(s) or object store URL, or path")],
+    params: TranscribeParams = DEFAULT_PARAMS,
+    output_dir: Annotated[
+        str | None, Field(description="Folder or fsspec URL for the files. Empty: as configured")
+    ] = None,
+    output_formats: Annotated[
+        tuple[str, ...], Field(description="Files to write: json, srt, vtt, txt, tsv")
+    ] = DEFAULT_FORMATS,
+    use_cache: Annotated[
+        bool, Field(description="Take chunks that an earlier run has finished from the cache")
+    ] = True,
+) -> TranscribeOutput:
+    """Transcribe one recording of any length, exactly, on the cluster that is configured."""
+    started_sec = time.monotonic()
+    settings = Settings()
+    policy = SourcePolicy(
+        allow_private_hosts=settings.allow_private_hosts, require_range=settings.require_range
+    )
+    name = shown_name(media_url)
+    async with ProgressReporter(name) as progress:
+        with tempfile.TemporaryDirectory(prefix="longform-") as scratch:
+            source = await open_source(media_url, policy, Path(scratch))
+            media = await probe(source, policy, settings.ffmpeg)
+            progress.expect(None, media.num_samples_estimate)
+            run = Run(
+                run_id=str(flow_run.id),
+                recording=Recording(
+                    source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg
+                ),
+                params=params,
+                engine=await choose_engine(params, settings),
+                chunk_store_url=settings.chunk_store_url,
+            )
+            progress.stage("transcribing")
+            outcomes = await transcribe_chunks(run, settings, progress, use_cache=use_cache)
+        raise_if_nothing(outcomes)
+        progress.stage("writing")
+        output = await join(
+            run, outcomes.results, outcomes.failures, time.monotonic() - started_sec
+        )
+        output = await write_outputs(output, output_formats, output_dir or settings.output_dir)
+        await publish_summary(output, outcomes.results, outcomes.num_cached)
+        progress.stage("done")
+    return conclude(output, outcomes, params)
+
+
+def raise_if_nothing(outcomes: ChunkOutcomes) -> None:
+    """Where not one chunk came through, the reason of the first is the reason of the run."""
+    if outcomes.errors and not outcomes.results:
+        raise outcomes.errors[0]
+
+
+def conclude(
+    output: TranscribeOutput, outcomes: ChunkOutcomes, params: TranscribeParams
+) -> TranscribeOutput:
+    """Return the transcript, or fail the run where chunks are missing and that was not allowed.
+
+    Raises:
+        IncompleteTranscriptError: with the output that has been written, all the same.
+    """
+    if not outcomes.failures or params.on_chunk_failure == "partial":
+        return output
+    raise IncompleteTranscriptError(missing(outcomes), output)
+
+
+def missing(outcomes: ChunkOutcomes) -> str:
+    """Return in one line what is missing, why, and what to do."""
+    places = ", ".join(
+        f"{clock(gap.span.start_sample)}-{clock(gap.span.end_sample)} ({gap.reason})"
+        for gap in outcomes.failures
+    )
+    total = len(outcomes.failures) + len(outcomes.results)
+    return (
+        f"the transcript is incomplete: {len(outcomes.failures)} of {total} chunks failed: "
+        f"{places}; "
+        "the rest has been written, and another run tries only what is missing"
+    )

@@ -1,0 +1,241 @@
+"""Stage `macro_chunk`: one macro chunk from compressed bytes to segments, as a stream.
+
+Decoding, cutting and transcribing overlap: a micro chunk goes to the engine as soon as it
+is cut, and when the engine falls behind, ffmpeg waits on its pipe. Memory holds a few micro
+chunks, whatever the length of the recording.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from longform.chunking.micro import micro_chunker
+from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.media.extract import extract_window
+from longform.media.recording import Recording
+from longform.media.work_store import WorkFile, read_blocks, remove
+from longform.params import FrozenModel, TranscribeParams
+from longform.progress import MicroDone
+from longform.settings import Settings
+from longform.speech.batching import Batcher, Stream
+from longform.speech.engine import EngineSpec, MicroResult
+from longform.speech.engine_choice import decode_options, worker_engine
+from longform.timeline import Span, require_tiling, to_seconds
+from longform.transcript.chunk_store import ChunkStore
+from longform.transcript.segment import ChunkResult, ChunkStats, Interval
+
+OnMicroDone = Callable[[MicroDone], None]
+
+
+class WindowAudio(FrozenModel):
+    """Audio that the worker reads itself, from its own byte ranges of the source."""
+
+    kind: Literal["window"] = "window"
+    recording: Recording
+    open_ended: bool
+
+
+class SpooledAudio(FrozenModel):
+    """Audio that one sequential pass has already decoded into the work store."""
+
+    kind: Literal["spool"] = "spool"
+    file: WorkFile
+
+
+AudioSource = Annotated[WindowAudio | SpooledAudio, Field(discriminator="kind")]
+
+
+class MacroChunkJob(FrozenModel):
+    """Everything a worker needs for one macro chunk. It holds no audio."""
+
+    key: str
+    run_id: str
+    name: str
+    index: int
+    start_sample: int
+    end_sample: int
+    audio: AudioSource
+    params: TranscribeParams
+    engine: EngineSpec
+    chunk_store_url: str
+
+    @property
+    def span(self) -> Span:
+        """The planned span."""
+        return Span(self.start_sample, self.end_sample)
+
+    @property
+    def label(self) -> str:
+        """Name for people: which recording, which stretch."""
+        return f"{self.name} {clock(self.start_sample)}-{clock(self.end_sample)}"
+
+
+def clock(sample: int) -> str:
+    """Return a position on the timeline as h:mm:ss."""
+    seconds = int(to_seconds(sample))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+async def run_macro_chunk(
+    job: MacroChunkJob, settings: Settings, on_micro_done: OnMicroDone
+) -> ChunkResult:
+    """Transcribe `job` with this process's engine and put the result into the chunk store.
+
+    The worker stores it, not the parent: so it survives a parent that dies meanwhile.
+
+    Raises:
+        RetryableError, SourceError: from `transcribe_macro_chunk`.
+        UnknownModelError, WeightsError: this host has not the weights that were pinned.
+    """
+    batcher = await asyncio.to_thread(worker_engine, job.engine, settings)
+    result = await transcribe_macro_chunk(job, batcher, on_micro_done)
+    await asyncio.to_thread(ChunkStore(job.chunk_store_url).put, result)
+    return result
+
+
+async def transcribe_macro_chunk(
+    job: MacroChunkJob, batcher: Batcher, on_micro_done: OnMicroDone
+) -> ChunkResult:
+    """Transcribe one macro chunk; the coverage of the result tiles what was decoded.
+
+    Raises:
+        RetryableError: the source, the decoder or the engine failed; another attempt may not.
+        SourceError: the recording cannot give this span.
+    """
+    started_sec = time.time()
+    chunker = micro_chunker(job.params, job.start_sample)
+    with batcher.open_stream(decode_options(job.params)) as stream:
+        decoding = _Decoding(job, stream, on_micro_done)
+        try:
+            async with aclosing(_read(job)) as blocks:
+                async for block in blocks:
+                    await decoding.add(chunker.push(block))
+            await decoding.add(chunker.finish())
+            stream.finish()
+            results = await decoding.results()
+        finally:
+            decoding.abandon()
+    return _result(job, decoding.spans, chunker.non_speech, results, started_sec)
+
+
+async def discard_audio(job: MacroChunkJob) -> None:
+    """Remove the decoded audio of a job that has ended."""
+    if isinstance(job.audio, SpooledAudio):
+        await remove(job.audio.file)
+
+
+class _Decoding:
+    """The micro chunks of one macro chunk on their way through the engine."""
+
+    def __init__(self, job: MacroChunkJob, stream: Stream, on_micro_done: OnMicroDone) -> None:
+        self._job = job
+        self._stream = stream
+        self._on_micro_done = on_micro_done
+        self._waiting: list[asyncio.Task[MicroResult]] = []
+        self.spans: list[Span] = []
+
+    async def add(self, chunks: Sequence[MicroChunk]) -> None:
+        """Queue chunks, in order; returns when the engine has room for more."""
+        for chunk in chunks:
+            self._raise_first_failure()
+            future = await asyncio.to_thread(self._stream.submit, chunk)
+            self.spans.append(chunk.span)
+            wrapped = asyncio.wrap_future(future)
+            self._waiting.append(asyncio.create_task(self._tell(wrapped, chunk.span)))
+
+    async def results(self) -> list[MicroResult]:
+        """Return what became of every chunk, in order."""
+        return list(await asyncio.gather(*self._waiting))
+
+    def _raise_first_failure(self) -> None:
+        # A chunk that has failed fails the macro chunk: reading on would only waste work.
+        for task in self._waiting:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                task.result()
+
+    def abandon(self) -> None:
+        """Give up on chunks that nobody waits for any more."""
+        for task in self._waiting:
+            task.cancel()
+
+    async def _tell(self, future: "asyncio.Future[MicroResult]", span: Span) -> MicroResult:
+        result = await future
+        event = MicroDone(
+            macro_chunk=self._job.index,
+            worker=worker_name(),
+            end_sample=span.end_sample,
+            num_samples=span.num_samples,
+            text=" ".join(segment.text.strip() for segment in result.segments),
+        )
+        self._on_micro_done(event)
+        return result
+
+
+def worker_name() -> str:
+    """Return a name for this process that people can find again."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _read(job: MacroChunkJob) -> AsyncGenerator[Pcm, None]:
+    if isinstance(job.audio, SpooledAudio):
+        return read_blocks(job.audio.file)
+    return extract_window(job.audio.recording, job.span, open_ended=job.audio.open_ended)
+
+
+def _result(
+    job: MacroChunkJob,
+    spoken: Sequence[Span],
+    silent: Sequence[Span],
+    results: Sequence[MicroResult],
+    started_sec: float,
+) -> ChunkResult:
+    coverage = _coverage(job, spoken, silent)
+    segments = tuple(
+        segment.model_copy(update={"macro_chunk": job.index, "micro_chunk": number})
+        for number, result in enumerate(results)
+        for segment in result.segments
+    )
+    languages: Counter[str] = Counter()
+    for span, result in zip(spoken, results, strict=True):
+        if result.segments:
+            languages[result.language] += span.num_samples
+    return ChunkResult(
+        key=job.key,
+        index=job.index,
+        start_sample=job.start_sample,
+        end_sample=coverage[-1].end_sample if coverage else job.start_sample,
+        segments=segments,
+        coverage=coverage,
+        languages={code: to_seconds(samples) for code, samples in languages.items()},
+        stats=ChunkStats(
+            worker=worker_name(),
+            started_at_unix_sec=started_sec,
+            ended_at_unix_sec=time.time(),
+            num_micro_chunks=len(results),
+            num_fallbacks=sum(result.num_fallbacks for result in results),
+        ),
+    )
+
+
+def _coverage(
+    job: MacroChunkJob, spoken: Sequence[Span], silent: Sequence[Span]
+) -> tuple[Interval, ...]:
+    kinds = [(span, "speech") for span in spoken] + [(span, "non_speech") for span in silent]
+    kinds.sort()
+    spans = [span for span, _ in kinds]
+    require_tiling(
+        spans, Span(job.start_sample, spans[-1].end_sample if spans else job.start_sample)
+    )
+    return tuple(
+        Interval.model_validate(
+            {"start_sample": span.start_sample, "end_sample": span.end_sample, "kind": kind}
+        )
+        for span, kind in kinds
+    )

@@ -1,0 +1,106 @@
+"""One run: what was asked for and found out, and the jobs and cache keys that follow from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from longform import __version__
+from longform.macro_chunk import AudioSource, MacroChunkJob, SpooledAudio, WindowAudio
+from longform.media.recording import Recording
+from longform.params import TranscribeParams
+from longform.plan import Plan, PlannedChunk
+from longform.speech.engine import EngineSpec
+from longform.speech.engines import engine_identity
+from longform.transcript.chunk_store import ChunkStore, RecordStore, chunk_key
+from longform.transcript.join import FailedSpan, join
+from longform.transcript.output import Provenance, TranscribeOutput, to_output
+from longform.transcript.segment import ChunkResult
+
+# What else decides on a transcript: these decode the audio and find the speech in it.
+VERSIONS = ("faster-whisper", "ctranslate2", "onnxruntime", "av")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of one recording, once it has been opened, probed and given an engine."""
+
+    run_id: str
+    recording: Recording
+    params: TranscribeParams
+    engine: EngineSpec
+    chunk_store_url: str
+
+    def key(self, chunk: PlannedChunk) -> str:
+        """Return the content key of a chunk's result; the address is no part of it."""
+        return chunk_key(
+            fingerprint=self.recording.source.fingerprint,
+            audio_stream=self.recording.media.audio_stream,
+            span=chunk.span,
+            open_ended=chunk.open_ended,
+            params=self.params,
+            model_sha256=self.engine.model_sha256,
+            engine_identity=engine_identity(self.engine.backend),
+        )
+
+    def job(self, chunk: PlannedChunk) -> MacroChunkJob:
+        """Return the job that transcribes a chunk."""
+        return MacroChunkJob(
+            key=self.key(chunk),
+            run_id=self.run_id,
+            name=self.recording.source.name,
+            index=chunk.index,
+            start_sample=chunk.start_sample,
+            end_sample=chunk.end_sample,
+            audio=self._audio(chunk),
+            params=self.params,
+            engine=self.engine,
+            chunk_store_url=self.chunk_store_url,
+        )
+
+    def _audio(self, chunk: PlannedChunk) -> AudioSource:
+        if chunk.audio is not None:
+            return SpooledAudio(file=chunk.audio)
+        return WindowAudio(recording=self.recording, open_ended=chunk.open_ended)
+
+    def transcript(
+        self,
+        results: Sequence[ChunkResult],
+        failures: Sequence[FailedSpan],
+        processing_duration_sec: float,
+    ) -> TranscribeOutput:
+        """Join what the chunks gave into one transcript on one timeline."""
+        joined = join(results, failures)
+        return to_output(
+            segments=joined.segments,
+            coverage=joined.coverage,
+            num_samples=joined.num_samples,
+            processing_duration_sec=processing_duration_sec,
+            task=self.params.task,
+            provenance=self.provenance(),
+            warnings=self.recording.source.warnings,
+        )
+
+    def provenance(self) -> Provenance:
+        """Return what the transcript is made from and with."""
+        source = self.recording.source
+        return Provenance(
+            source_name=source.name,
+            source_fingerprint=source.fingerprint,
+            source_address=source.shown,
+            parameters=self.params,
+            model=self.engine.model,
+            model_sha256=self.engine.model_sha256,
+            engine=engine_identity(self.engine.backend),
+            versions={"longform": __version__} | {name: version(name) for name in VERSIONS},
+            access=self.recording.media.access,
+        )
+
+    def cached(self, plan: Plan, store: ChunkStore) -> dict[int, ChunkResult]:
+        """Return the results that earlier runs have left, by chunk index."""
+        found = ((chunk.index, store.get(self.key(chunk))) for chunk in plan.chunks)
+        return {index: result for index, result in found if result is not None}
+
+
+def plan_store(store_url: str) -> RecordStore[Plan]:
+    """Return the store of plans that lies beside the chunk results."""
+    return RecordStore(f"{store_url.rstrip('/')}/plans", Plan)

@@ -1,0 +1,80 @@
+"""`Settings`: what the operator of this machine decides, read once from LONGFORM_* variables."""
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from longform.errors import ParameterError
+
+
+class Settings(BaseSettings):
+    """Where things lie and how work is spread; what a run asks for is in `TranscribeParams`.
+
+    Every field is read from the environment variable of its name with the prefix
+    `LONGFORM_`, in the process that needs it: a worker on another host reads its own.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LONGFORM_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".longform",
+        description="Folder for everything that outlives a run: cache, weights, local server.",
+    )
+    chunk_store: str | None = Field(
+        None, description="Folder or fsspec URL of cached chunk results; workers must reach it."
+    )
+    work_store: str | None = Field(
+        None, description="Folder or fsspec URL for audio in transit; workers must reach it."
+    )
+    output_dir: str = Field("transcripts", description="Where transcripts go when no run says.")
+    cluster: str = Field(
+        "local", description="'local', or the address of a Dask scheduler (tcp://host:8786)."
+    )
+    workers: int | None = Field(
+        None, ge=1, le=256, description="Local worker processes: one per GPU, or one on a CPU."
+    )
+    slots_per_worker: int = Field(
+        2, ge=1, le=64, description="Macro chunks in flight per worker, which fill its batches."
+    )
+    engine: str = Field(
+        "faster_whisper", description="Speech engine, or a dotted 'package.module:factory'."
+    )
+    cpu_threads: int = Field(0, ge=0, le=256, description="Threads of the model; 0: its share.")
+    ffmpeg: str | None = Field(None, description="The ffmpeg binary; else PATH, else the wheel's.")
+    allow_private_hosts: bool = Field(
+        False, description="Let sources lie on loopback and private addresses."
+    )
+    require_range: bool = Field(False, description="Refuse servers without byte ranges.")
+    subflows: bool = Field(True, description="Show every macro chunk as a flow run of its own.")
+
+    @property
+    def chunk_store_url(self) -> str:
+        """The chunk store that is in force."""
+        return self.chunk_store or str(self.home.absolute() / "chunks")
+
+    @property
+    def work_store_url(self) -> str:
+        """The work store that is in force."""
+        return self.work_store or str(self.home.absolute() / "work")
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that give another process these settings."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {f"LONGFORM_{name.upper()}": str(value) for name, value in values.items()}
+
+
+def with_overrides(settings: Settings, **overrides: object) -> Settings:
+    """Return the settings with those overrides that are not None.
+
+    Raises:
+        ParameterError: an override is out of bounds.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate(settings.model_dump() | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ParameterError(
+            f"{first['loc'][0]}: {first['msg']}, not {first['input']!r}"
+        ) from error

@@ -1,0 +1,22 @@
+"""Stage `join`: chunk results on one timeline, with coverage and provenance."""
+
+from collections.abc import Sequence
+
+from longform.transcript.join import FailedSpan
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from longform.run import Run
+from longform.transcript.output import TranscribeOutput
+from longform.transcript.segment import ChunkResult
+
+
+@task(name="join", task_run_name="join", cache_policy=NO_CACHE)
+async def join(
+    run: Run,
+    results: Sequence[ChunkResult],
+    failures: Sequence[FailedSpan],
+    processing_duration_sec: float,
+) -> TranscribeOutput:
+    """Join what the chunks gave into one transcript."""
+    return run.transcript(results, failures, processing_duration_sec)

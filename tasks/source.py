@@ -1,0 +1,17 @@
+"""Stage `source`: check the address and pin what lies behind it."""
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from longform.media import source as domain
+from longform.media.policy import SourcePolicy
+from longform.media.source import Source
+from tasks.retries import retrying
+
+
+@task(name="source", task_run_name="source", cache_policy=NO_CACHE, **retrying)
+async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
+    """Open the source: policy, validators, fingerprint."""
+    return await domain.open_source(media_url, policy, scratch_dir)

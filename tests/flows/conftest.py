@@ -1,0 +1,91 @@
+"""A real Prefect server and a real Dask cluster of processes, once for all tests of the flows."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from infra.cluster import local_cluster
+from infra.server import ensure_server, stop_server
+from longform.settings import Settings
+from tests.conftest import REPO_ROOT
+from tests.support.scripted_engine import SCRIPT_VARIABLE
+
+WELCOME = REPO_ROOT / "examples" / "welcome.flac"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where flows run in these tests; the scripted engine follows `script`."""
+
+    home: Path
+    script: Path
+    calls: Path
+    address: str
+
+    def direct(self, **script: Any) -> None:
+        """Tell the engine what to do in this test; forget what it was told before."""
+        attempts = self.home / "attempts"
+        for marker in attempts.glob("*"):
+            marker.unlink()
+        attempts.mkdir(exist_ok=True)
+        self.calls.write_text("")
+        orders = {"calls_file": str(self.calls), "attempts_dir": str(attempts)} | script
+        self.script.write_text(json.dumps(orders))
+
+    @property
+    def engine_calls(self) -> list[list[int]]:
+        """The batches that the engine has been given, as start samples."""
+        return [json.loads(line) for line in self.calls.read_text().splitlines()]
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the API address of a real Prefect server on a free port, with a home of its own."""
+    home = tmp_path_factory.mktemp("server")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_API_URL", raising=False)
+        patch.setenv("PREFECT_HOME", str(home / "none"))
+        address = ensure_server(home)
+    try:
+        with temporary_settings(
+            {PREFECT_API_URL: address.api_url, PREFECT_HOME: address.prefect_home}
+        ):
+            yield address.api_url
+    finally:
+        stop_server(home)
+
+
+@pytest.fixture(scope="session")
+def scripted_cluster(
+    tmp_path_factory: pytest.TempPathFactory, prefect_server: str
+) -> Iterator[Stage]:
+    """Start one Dask worker process whose engine is the scripted one."""
+    home = tmp_path_factory.mktemp("home")
+    script, calls = home / "script.json", home / "calls.jsonl"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SCRIPT_VARIABLE, str(script))
+        patch.setenv("PREFECT_API_URL", prefect_server)
+        patch.setenv("PYTHONPATH", str(REPO_ROOT))
+        settings = Settings(home=home, engine="tests.support.scripted_engine:create")
+        with local_cluster(settings) as cluster:
+            yield Stage(home, script, calls, cluster.scheduler_address)
+
+
+@pytest.fixture
+def stage(scripted_cluster: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Point this process at the scripted cluster, with a cache that is empty."""
+    monkeypatch.setenv("LONGFORM_HOME", str(scripted_cluster.home))
+    monkeypatch.setenv("LONGFORM_CHUNK_STORE", str(tmp_path / "chunks"))
+    monkeypatch.setenv("LONGFORM_WORK_STORE", str(tmp_path / "work"))
+    monkeypatch.setenv("LONGFORM_CLUSTER", scripted_cluster.address)
+    monkeypatch.setenv("LONGFORM_ENGINE", "tests.support.scripted_engine:create")
+    monkeypatch.setenv("LONGFORM_ALLOW_PRIVATE_HOSTS", "true")
+    monkeypatch.chdir(tmp_path)
+    scripted_cluster.direct()
+    return scripted_cluster

@@ -1,0 +1,143 @@
+"""The flow `transcribe` on a real server and a real cluster, with an engine that is scripted."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentTaskRunId
+
+from flows.transcribe import transcribe
+from longform.errors import IncompleteTranscriptError
+from longform.params import TranscribeParams
+from longform.timeline import Span, require_tiling, to_samples
+from longform.transcript.output import TranscribeOutput
+from tests.flows.conftest import WELCOME, Stage
+
+pytestmark = pytest.mark.server
+
+PARAMS = TranscribeParams(macro_chunk_size_sec=30)  # 135 s: four chunks
+
+
+async def run(media: Path | str, out: Path, **options: object) -> TranscribeOutput:
+    """Run the flow with chunks short enough for several of them."""
+    return await transcribe(str(media), PARAMS, output_dir=str(out), **options)
+
+
+def text_of(output: TranscribeOutput) -> list[tuple[float, float, str]]:
+    """Return what must be equal where two transcripts are."""
+    return [(s.start_time_sec, s.end_time_sec, s.text) for s in output.segments]
+
+
+async def test_every_sample_is_accounted_for(stage: Stage, tmp_path: Path) -> None:
+    """Coverage tiles the recording exactly, and every micro chunk reached the engine once."""
+    output = await run(WELCOME, tmp_path / "out")
+    whole = Span(0, to_samples(output.input_duration_sec))
+    require_tiling([part.span for part in output.coverage], whole)
+    starts = [start for batch in stage.engine_calls for start in batch]
+    assert len(starts) == len(set(starts)) > 3
+    assert {part.kind for part in output.coverage} <= {"speech", "non_speech"}
+    assert sorted(Path(name).suffix for name in output.files) == [
+        ".json",
+        ".srt",
+        ".tsv",
+        ".txt",
+        ".vtt",
+    ]
+
+
+async def test_each_chunk_is_a_subflow_under_its_task(stage: Stage, tmp_path: Path) -> None:
+    """The server links one subflow run per macro chunk to a task run of the parent."""
+    state = await transcribe(str(WELCOME), PARAMS, output_dir=str(tmp_path), return_state=True)
+    async with get_client() as api:
+        run_id = state.state_details.flow_run_id
+        subflows = await api.read_flow_runs(
+            flow_run_filter=FlowRunFilter.model_validate({"parent_flow_run_id": {"any_": [run_id]}})
+        )
+        parents = [await api.read_task_run(sub.parent_task_run_id) for sub in subflows]
+    assert state.is_completed()
+    assert len(subflows) == 4
+    assert {parent.flow_run_id for parent in parents} == {run_id}
+    assert len({parent.id for parent in parents}) == 4
+    assert all("welcome.flac 0:" in sub.name for sub in subflows)
+
+
+async def test_a_rerun_under_another_address_transcribes_nothing(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second local copy takes every chunk from the cache, without any cluster at all."""
+    first = await run(WELCOME, tmp_path / "a")
+    copy = tmp_path / "elsewhere" / "other name.flac"
+    copy.parent.mkdir()
+    shutil.copyfile(WELCOME, copy)
+    stage.direct()
+    monkeypatch.setenv("LONGFORM_CLUSTER", "tcp://127.0.0.1:1")  # nobody is there
+    second = await run(copy, tmp_path / "b")
+    assert stage.engine_calls == []
+    assert text_of(second) == text_of(first)
+
+
+async def test_a_chunk_that_fails_twice_is_retried(stage: Stage, tmp_path: Path) -> None:
+    """Two injected failures change nothing in the output but the time it takes."""
+    undisturbed = await run(WELCOME, tmp_path / "a", use_cache=False)
+    first_of_second_chunk = next(
+        start for batch in stage.engine_calls for start in batch if start > 30 * 16_000
+    )
+    stage.direct(fail_first={str(first_of_second_chunk): 2})
+    disturbed = await run(WELCOME, tmp_path / "b", use_cache=False)
+    assert text_of(disturbed) == text_of(undisturbed)
+    assert len(list((stage.home / "attempts").iterdir())) == 2
+
+
+async def test_a_chunk_that_fails_for_good_is_reported_and_redone_alone(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """The rest is written, coverage names the gap, and a rerun transcribes only that chunk."""
+    whole = await run(WELCOME, tmp_path / "a", use_cache=False)
+    start = next(start for batch in stage.engine_calls for start in batch if start > 30 * 16_000)
+    stage.direct(fail_first={str(start): 99}, error="InvariantError")
+    shutil.rmtree(tmp_path / "chunks")
+    with pytest.raises(IncompleteTranscriptError, match="1 of 4 chunks failed") as raised:
+        await run(WELCOME, tmp_path / "b")
+    partial = raised.value.output
+    assert isinstance(partial, TranscribeOutput)
+    failed = [part for part in partial.coverage if part.kind == "failed"]
+    assert len(failed) == 1
+    assert failed[0].start_sample <= start < failed[0].end_sample
+    assert partial.files
+    assert all(Path(name).stat().st_size > 0 for name in partial.files)
+    stage.direct()
+    healed = await run(WELCOME, tmp_path / "b")
+    redone = [start for batch in stage.engine_calls for start in batch]
+    assert redone
+    assert all(failed[0].start_sample <= at < failed[0].end_sample for at in redone)
+    assert text_of(healed) == text_of(whole)
+
+
+async def test_a_partial_result_can_be_allowed(stage: Stage, tmp_path: Path) -> None:
+    """With on_chunk_failure=partial the run completes and says what is missing."""
+    stage.direct(fail_first={"*": 0})
+    await run(WELCOME, tmp_path / "a", use_cache=False)
+    start = stage.engine_calls[0][0]
+    stage.direct(fail_first={str(start): 99}, error="InvariantError")
+    params = PARAMS.model_copy(update={"on_chunk_failure": "partial"})
+    output = await transcribe(str(WELCOME), params, output_dir=str(tmp_path), use_cache=False)
+    assert [part.kind for part in output.coverage].count("failed") == 1
+
+
+async def test_a_sequential_source_gives_the_same_cuts(stage: Stage, tmp_path: Path) -> None:
+    """The same audio in a container that must be read from the start gives the same text."""
+    from longform.media.decoder import find_ffmpeg
+
+    import subprocess
+
+    ogg = tmp_path / "welcome.mkv"
+    subprocess.run(
+        [find_ffmpeg(None), "-v", "error", "-i", WELCOME, "-c:a", "copy", ogg], check=True
+    )
+    windowed = await run(WELCOME, tmp_path / "a", use_cache=False)
+    sequential = await run(ogg, tmp_path / "b", use_cache=False)
+    assert sequential.provenance.access == "sequential"
+    assert windowed.provenance.access == "windowed"
+    assert text_of(sequential) == text_of(windowed)
+    assert not list((tmp_path / "work").rglob("*.s16"))
