@@ -15,7 +15,7 @@ from longform.errors import (
     SourceUnavailableError,
 )
 from longform.media.fingerprint import file_fingerprint
-from longform.media.policy import SourcePolicy, scheme_of, shown_name
+from longform.media.policy import SourcePolicy, redact, scheme_of, shown_name
 from longform.media.source import Source
 
 
@@ -40,18 +40,19 @@ def require_file(media_url: str) -> Path:
         SourceError: nothing there, not a file, or empty.
     """
     path = local_path(media_url)
+    shown = redact(str(path))
     try:
         if path.is_dir():
-            raise NotMediaError(f"{path} is a folder; give the path of one recording")
+            raise NotMediaError(f"{shown} is a folder; give the path of one recording")
         if not path.exists():
-            raise SourceNotFoundError(f"{path} does not exist; check the path")
+            raise SourceNotFoundError(f"{shown} does not exist; check the path")
         # A pipe or a device would block for ever, and cannot be read twice.
         if not path.is_file():
-            raise SourceRefusedError(f"{path} is not a regular file")
+            raise SourceRefusedError(f"{shown} is not a regular file")
         if path.stat().st_size == 0:
-            raise NotMediaError(f"{path} is empty")
+            raise NotMediaError(f"{shown} is empty")
     except (OSError, ValueError) as error:
-        raise SourceRefusedError(f"{path} cannot be looked at: {error}") from error
+        raise SourceRefusedError(f"{shown} cannot be looked at: {error}") from error
     return path
 
 
@@ -62,25 +63,27 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         SourceError: missing, empty, unreadable or too large.
     """
     path = require_file(media_url)
-    if path.stat().st_size > policy.max_bytes:
+    length = path.stat().st_size
+    if length > policy.max_bytes:
         raise SourceTooLargeError(
-            f"{path} has {path.stat().st_size} bytes; at most {policy.max_bytes} may be opened"
+            f"{path.name} has {length} bytes; at most {policy.max_bytes} may be opened"
         )
     return await asyncio.to_thread(_pin, path)
 
 
 def _pin(path: Path) -> Source:
+    shown = redact(str(path))
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             fingerprint = file_fingerprint(file)
     except PermissionError as error:
-        raise SourceRefusedError(f"{path} may not be read: permission denied") from error
+        raise SourceRefusedError(f"{shown} may not be read: permission denied") from error
     except OSError as error:
-        raise SourceUnavailableError(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceUnavailableError(f"{shown} cannot be read: {error.strerror}") from error
     return Source(
         url=str(path),
-        shown=str(path),
+        shown=shown,
         name=shown_name(str(path)),
         length_bytes=status.st_size,
         last_modified=str(status.st_mtime_ns),

@@ -42,7 +42,9 @@ def redact(media_url: str) -> str:
     """Return an address without user, password, query and fragment: what people may see.
 
     Signed URLs carry their permission in the query, so it never reaches logs or messages.
+    Control characters become "?": messages stay one line.
     """
+    media_url = "".join(letter if letter.isprintable() else "?" for letter in media_url)
     if not scheme_of(media_url):
         return media_url
     try:

@@ -1,0 +1,44 @@
+"""Fixtures of the media tests: a server with habits, quick policies, every ffmpeg at hand."""
+
+import shutil
+from collections.abc import Iterator
+
+import imageio_ffmpeg
+import pytest
+
+from longform.media.policy import SourcePolicy
+from tests.support.range_server import RangeServer, range_server
+
+
+def ffmpeg_binaries() -> dict[str, str]:
+    """Return the ffmpeg binaries of this machine, by where they come from."""
+    found = {"wheel": imageio_ffmpeg.get_ffmpeg_exe()}
+    if (system := shutil.which("ffmpeg")) is not None:
+        found["system"] = system
+    return found
+
+
+@pytest.fixture(params=sorted(ffmpeg_binaries()))
+def ffmpeg_binary(request: pytest.FixtureRequest) -> str:
+    """Each ffmpeg of this machine in turn: they differ where they seek."""
+    return ffmpeg_binaries()[request.param]
+
+
+@pytest.fixture
+def server() -> Iterator[RangeServer]:
+    """A well-behaved range server; tests change its habits."""
+    with range_server() as running:
+        yield running
+
+
+@pytest.fixture
+def policy() -> SourcePolicy:
+    """A policy for servers on loopback that gives up within a second."""
+    return SourcePolicy(
+        allow_private_hosts=True,
+        connect_timeout_sec=1.0,
+        stall_timeout_sec=0.4,
+        max_attempts=3,
+        backoff_base_sec=0.005,
+        backoff_max_sec=0.02,
+    )
