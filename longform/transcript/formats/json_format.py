@@ -14,13 +14,13 @@ class JsonFormat:
     suffix = ".json"
 
     def render(self, output: TranscribeOutput) -> str:
-        """Return the document: valid JSON (no NaN), UTF-8 as it is, indented by one."""
+        """Return the document: valid JSON (no NaN), UTF-8 as it is."""
         document = _verbose_json(output) | _contract(output)
         document["segments"] = [
             _verbose_segment(segment) | own
             for segment, own in zip(output.segments, document["segments"], strict=True)
         ]
-        return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _contract(output: TranscribeOutput) -> dict[str, Any]:

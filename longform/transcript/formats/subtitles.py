@@ -9,7 +9,7 @@ from longform.transcript.output import TranscribeOutput
 # pysubs2 holds text in SubStation syntax, where a backslash starts a tag: `\N` would become a
 # line end, and a line with `{\p1}` a drawing that is left out. So it is kept from seeing any.
 _NO_BACKSLASH = "\x01"
-_CONTROLS = {code: None for code in (*range(0x20), *range(0x7F, 0xA0))}
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)))
 
 
 def render_subtitles(output: TranscribeOutput, format_: str, escape: Callable[[str], str]) -> str:

@@ -1,0 +1,128 @@
+"""A folder at an fsspec URL as the place of output files."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from uuid import uuid4
+
+from longform.errors import OutputError
+from longform.media.policy import redact, scheme_of
+
+# A put of a whole object shows the old object or the new one, never a part: one request is
+# enough, and a move there would be a copy and a deletion. Elsewhere a file is moved into place.
+_ATOMIC_PUT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory"})
+_NOT_FOR_WRITING = frozenset({"http", "https", "data", "git", "github"})
+_EXTRAS: Mapping[str, str] = MappingProxyType(
+    {
+        "s3": "s3",
+        "s3a": "s3",
+        "gs": "gcs",
+        "gcs": "gcs",
+        "az": "azure",
+        "abfs": "azure",
+        "abfss": "azure",
+        "adl": "azure",
+    }
+)
+# The roots of errors that stores' own libraries raise and fsspec passes on as they are.
+_FOREIGN_ERRORS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("aiohttp", "ClientError"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FsspecPlace:
+    """A prefix in an object store or a folder of a remote file system."""
+
+    url: str
+
+    def check(self) -> None:
+        """Find out whether the package for this kind of URL is installed; contacts nobody.
+
+        Raises:
+            OutputError: naming what to install.
+        """
+        from fsspec import get_filesystem_class
+
+        scheme = scheme_of(self.url)
+        if scheme in _NOT_FOR_WRITING:
+            raise OutputError(f"cannot write to {redact(self.url)}: {scheme} is read only")
+        try:
+            get_filesystem_class(scheme)
+        except ImportError as error:
+            extra = _EXTRAS.get(scheme)
+            hint = f"pip install longform[{extra}]" if extra else _one_line(error)
+            raise OutputError(f"cannot write to {redact(self.url)}: {hint}") from error
+        except ValueError as error:
+            message = f"cannot write to {redact(self.url)}: no kind of store is named {scheme!r}"
+            raise OutputError(message) from error
+
+    def address(self, name: str) -> str:
+        """Return the URL of a file here, without credentials."""
+        return redact(self._url_of(name))
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file, or None where there is none."""
+        with self._as_output_error(name):
+            store, path = self._store(name)
+            try:
+                return bytes(store.cat_file(path))
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put the file in one request where that is atomic, else beside its place and move it.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        with self._as_output_error(name):
+            store, path = self._store(name)
+            if scheme_of(self.url) in _ATOMIC_PUT:
+                store.pipe_file(path, content)
+                return
+            folder, _, _ = path.rpartition("/")
+            temporary = f"{folder}/.longform-{uuid4().hex}.tmp"
+            store.makedirs(folder, exist_ok=True)
+            try:
+                store.pipe_file(temporary, content)
+                store.mv(temporary, path)
+            except BaseException:
+                with suppress(OSError):
+                    store.rm_file(temporary)
+                raise
+
+    def _url_of(self, name: str) -> str:
+        return f"{self.url.rstrip('/')}/{name}"
+
+    def _store(self, name: str) -> tuple[Any, str]:
+        from fsspec.core import url_to_fs
+
+        self.check()
+        store, path = url_to_fs(self._url_of(name))
+        return store, path
+
+    @contextmanager
+    def _as_output_error(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except _store_errors() as error:
+            message = f"cannot write {self.address(name)}: {_one_line(error)}"
+            raise OutputError(f"{message}; check the address and the permission") from error
+
+
+def _store_errors() -> tuple[type[Exception], ...]:
+    """Return what a store may raise; of libraries that are not loaded, nothing can come."""
+    loaded = ((sys.modules.get(module), name) for module, name in _FOREIGN_ERRORS)
+    foreign = (getattr(module, name) for module, name in loaded if module is not None)
+    return (OSError, ValueError, NotImplementedError, *foreign)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,39 @@
+"""Where files go: a local folder or an fsspec URL, behind one protocol."""
+
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from longform.media.policy import scheme_of
+
+
+class OutputPlace(Protocol):
+    """A folder that files can be written to. Every method raises OutputError, in one line."""
+
+    def check(self) -> None:
+        """Find out, as cheaply as that can be known, whether files can be written here."""
+        ...
+
+    def address(self, name: str) -> str:
+        """Return the absolute path or the URL of a file here, without credentials."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file, or None where there is none."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file so that its readers see all of the old one or all of the new one."""
+        ...
+
+
+def open_place(target: str) -> OutputPlace:
+    """Return the place that a path or a URL names; touches nothing."""
+    scheme = scheme_of(target)
+    if scheme in ("", "file"):
+        from longform.transcript.local_place import LocalPlace
+
+        return LocalPlace(Path(unquote(urlsplit(target).path) if scheme else target).absolute())
+    from longform.transcript.fsspec_place import FsspecPlace
+
+    return FsspecPlace(target)

@@ -1,0 +1,88 @@
+"""Stage `write`: a transcript into files, without touching those of another recording."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from longform.errors import OutputError, ParameterError
+from longform.transcript.file_stem import file_stem, marked_stem
+from longform.transcript.formats import FORMATS
+from longform.transcript.output import TranscribeOutput
+from longform.transcript.output_place import OutputPlace, open_place
+
+
+def check_writable(target: str) -> None:
+    """Find out before any work is done whether files can be written to a folder or URL.
+
+    Raises:
+        OutputError: one line that says what is in the way, and what to do.
+    """
+    open_place(_required(target)).check()
+
+
+def write_outputs(
+    output: TranscribeOutput, formats: Sequence[str], target: str
+) -> TranscribeOutput:
+    """Write a transcript in each of `formats` to a folder or URL; return it with its `files`.
+
+    Files are named after the recording and replace those of an earlier run of it. Where
+    files of another recording lie under these names, or files that do not say whose they
+    are, the names carry a part of the recording's fingerprint. Each file is written atomically.
+
+    Raises:
+        OutputError: a file cannot be written.
+        ParameterError: there is no format of that name.
+    """
+    names = tuple(dict.fromkeys(formats))
+    _require_known(names)
+    place = open_place(_required(target))
+    stem = file_stem(output.provenance.source_name)
+    files = _render(output, names, stem, place)
+    if not _may_replace(output, stem, place):
+        stem = marked_stem(stem, output.provenance.source_fingerprint)
+        files = _render(output, names, stem, place)
+    # The JSON file first: it is the one that says whose the others are.
+    for name in sorted(files, key=lambda name: not name.endswith(FORMATS["json"].suffix)):
+        place.write(name, files[name])
+    return output.model_copy(update={"files": tuple(map(place.address, files))})
+
+
+def _required(target: str) -> str:
+    if not target.strip():
+        raise OutputError("no output folder was named; name one")
+    return target
+
+
+def _require_known(names: Sequence[str]) -> None:
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise ParameterError(f"no output format {unknown[0]!r}; there are {', '.join(FORMATS)}")
+
+
+def _render(
+    output: TranscribeOutput, names: Sequence[str], stem: str, place: OutputPlace
+) -> Mapping[str, bytes]:
+    """Return the content of every file by its name, in the order of the formats."""
+    files = {name: f"{stem}{FORMATS[name].suffix}" for name in names}
+    addresses = tuple(place.address(file) for file in files.values())
+    complete = output.model_copy(update={"files": addresses})
+    return {file: FORMATS[name].render(complete).encode() for name, file in files.items()}
+
+
+def _may_replace(output: TranscribeOutput, stem: str, place: OutputPlace) -> bool:
+    """Tell whether no file of this stem can be another recording's.
+
+    Only a JSON file says whose it is. Where there is none, the others must be what this
+    recording would have there, whichever formats are asked for this time.
+    """
+    record = place.read(f"{stem}{FORMATS['json'].suffix}")
+    if record is not None:
+        return _fingerprint(record) == output.provenance.source_fingerprint
+    expected = _render(output, tuple(FORMATS), stem, place)
+    return all(place.read(name) in (None, content) for name, content in expected.items())
+
+
+def _fingerprint(record: bytes) -> str | None:
+    """Return whose transcript a JSON file is; None where it does not say."""
+    try:
+        return str(json.loads(record)["provenance"]["source_fingerprint"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
