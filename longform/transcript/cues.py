@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.output import OutputSegment
@@ -83,10 +84,14 @@ def _lines(parts: Sequence[Piece]) -> tuple[str, ...] | None:
     whole = _line(parts)
     if len(whole) <= MAX_LINE_CHARACTERS:
         return (whole,)
-    pairs = [(_line(parts[:n]), _line(parts[n:])) for n in range(1, len(parts))]
+    if len(whole) > MAX_LINES * MAX_LINE_CHARACTERS + 1:  # one blank is where the line breaks
+        return None
+    skipped = sum(len(part.text) for part in parts) - len(whole)  # the leading blank
+    places = list(accumulate((len(part.text) for part in parts[:-1]), initial=-skipped))[1:]
+    pairs = [(whole[:place], whole[place:].lstrip()) for place in places]
     best = min(pairs, key=lambda pair: max(map(len, pair)), default=None)
     return best if best and max(map(len, best)) <= MAX_LINE_CHARACTERS else None
 
 
 def _line(parts: Sequence[Piece]) -> str:
-    return " ".join("".join(part.text for part in parts).split())
+    return "".join(part.text for part in parts).lstrip()

@@ -16,7 +16,7 @@ _CHARACTERS = re.compile(r"\s*(?:[A-Za-z0-9]+|\S)[、。，．！？：；）」
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text that stays on one line; a leading blank, where it has one, is part of it."""
+    """Text that stays on one line: no blanks, but for one at its start where it has any there."""
 
     start_sample: int
     end_sample: int
@@ -33,8 +33,10 @@ def pieces(segment: OutputSegment, max_characters: int) -> list[Piece]:
     text = "".join(character for character, _, _ in timed)
     found: list[Piece] = []
     for start, end in _bounds(segment, text, max_characters):
-        first = end - len(text[start:end].lstrip())  # a blank belongs to the pause before it
-        found.append(Piece(timed[first][1], timed[end - 1][2], text[start:end]))
+        shown = text[start:end].lstrip()
+        first = end - len(shown)  # a blank belongs to the pause before it
+        blank = " " if first > start else ""
+        found.append(Piece(timed[first][1], timed[end - 1][2], blank + shown))
     return found
 
 

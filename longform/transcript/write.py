@@ -76,8 +76,12 @@ def _may_replace(output: TranscribeOutput, stem: str, place: OutputPlace) -> boo
     record = place.read(f"{stem}{FORMATS['json'].suffix}")
     if record is not None:
         return _fingerprint(record) == output.provenance.source_fingerprint
-    expected = _render(output, tuple(FORMATS), stem, place)
-    return all(place.read(name) in (None, content) for name, content in expected.items())
+    return all(_is_own(output, name, stem, place) for name in FORMATS)
+
+
+def _is_own(output: TranscribeOutput, name: str, stem: str, place: OutputPlace) -> bool:
+    found = place.read(f"{stem}{FORMATS[name].suffix}")
+    return found is None or found == FORMATS[name].render(output).encode()
 
 
 def _fingerprint(record: bytes) -> str | None:
