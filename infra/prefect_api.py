@@ -65,13 +65,19 @@ def _profile(environment: Mapping[str, str]) -> dict[str, str]:
 
 def answers(api_url: str) -> bool:
     """Say whether a Prefect API answers at `api_url`."""
-    # A proxy from the environment must not come between this machine and itself.
-    trust_env = not api_url.startswith(f"http://{LOOPBACK_HOST}:")
     try:
-        response = httpx.get(f"{api_url}/health", timeout=ANSWER_TIMEOUT_SEC, trust_env=trust_env)
+        response = _get(f"{api_url}/health")
     except (httpx.TransportError, httpx.InvalidURL):
         return False
     return response.status_code < 500  # 401 and the like: it is there, and Prefect sends the key
+
+
+def server_version(api_url: str) -> str | None:
+    """Return the Prefect version of the server, or None where it does not say."""
+    try:
+        return str(_get(f"{api_url}/admin/version").raise_for_status().json())
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return None
 
 
 def require_answer(address: ServerAddress) -> None:
@@ -85,3 +91,9 @@ def require_answer(address: ServerAddress) -> None:
             f"no Prefect server answers at {address.api_url} (PREFECT_API_URL, or the active "
             "Prefect profile): start it with `prefect server start`, or unset that setting"
         )
+
+
+def _get(url: str) -> httpx.Response:
+    # A proxy from the environment must not come between this machine and itself.
+    trust_env = not url.startswith(f"http://{LOOPBACK_HOST}:")
+    return httpx.get(url, timeout=ANSWER_TIMEOUT_SEC, trust_env=trust_env)
