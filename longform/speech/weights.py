@@ -191,8 +191,12 @@ def _from_hub(model: str) -> Weights:
 def _snapshot(model: str) -> str:
     import httpx
     from faster_whisper.utils import download_model
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     try:
         return str(download_model(model, local_files_only=True))

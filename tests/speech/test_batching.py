@@ -42,6 +42,7 @@ class RecordingEngine:
 
 
 def chunk(start: int) -> MicroChunk:
+    """Return a chunk of one sample at `start`."""
     return MicroChunk(Span(start, start + 1), np.zeros(1, np.int16), ())
 
 

@@ -1,0 +1,81 @@
+"""The verdict on decoded windows: loops and noise are rejected, real repetition is not."""
+
+import pytest
+
+from longform.params import FallbackParams
+from longform.speech.segmentation import TimedWord
+from longform.speech.verdict import (
+    Scores,
+    compression_ratio,
+    judge,
+    least_bad,
+    loops,
+    made_up,
+)
+from longform.timeline import Span
+
+PARAMS = FallbackParams()
+PROMPTS = (
+    "To lower the volume of the other callers, press one. "
+    "To raise the volume of the other callers, press two. "
+    "To lower the volume of your own voice, press three. "
+    "To raise the volume of your own voice, press four. "
+    "To lower the volume of the conference, press five. "
+)
+
+
+def scores(text: str, avg_logprob: float = -0.1, no_speech_prob: float = 0.0) -> Scores:
+    """Return scores whose compression ratio is that of the text."""
+    return Scores(text, avg_logprob, no_speech_prob, compression_ratio(text))
+
+
+def test_plain_speech_is_good() -> None:
+    """An ordinary sentence with ordinary scores is kept."""
+    assert judge(scores("Ask not what your country can do for you."), PARAMS) == "good"
+
+
+@pytest.mark.parametrize("text", ["no " * 9, "thank you " * 6, "I am going to do it again, " * 4])
+def test_a_loop_is_decoded_again_however_sure_the_decoder_is(text: str) -> None:
+    """A phrase repeated back to back is rejected at any probability."""
+    assert judge(scores(text, avg_logprob=-0.01), PARAMS) == "again"
+
+
+@pytest.mark.parametrize("text", ["No, no, no!", "words words words words", "again and again and"])
+def test_people_may_repeat_themselves(text: str) -> None:
+    """A few repeated words are speech."""
+    assert not loops(text)
+
+
+def test_formulas_that_a_sure_decoder_repeats_are_good() -> None:
+    """Prompts that share their phrases compress like a loop, but are kept when probable."""
+    assert compression_ratio(PROMPTS) > PARAMS.compression_ratio_threshold
+    assert judge(scores(PROMPTS, avg_logprob=-0.1), PARAMS) == "good"
+    assert judge(scores(PROMPTS, avg_logprob=-0.7), PARAMS) == "again"
+
+
+def test_improbable_text_is_decoded_again_or_silence() -> None:
+    """Whisper's rule: improbable text over probable silence is silence."""
+    assert judge(scores("Thanks for watching", -1.2, 0.1), PARAMS) == "again"
+    assert judge(scores("Thanks for watching", -1.2, 0.9), PARAMS) == "silence"
+
+
+def test_probable_text_is_kept_over_a_doubtful_silence() -> None:
+    """A high probability of no speech alone removes nothing."""
+    assert judge(scores("Good evening.", -0.2, 0.9), PARAMS) == "good"
+
+
+def test_the_least_bad_is_no_loop() -> None:
+    """Where nothing is good, the most probable text without a loop is kept."""
+    assert least_bad([scores("no " * 9, -0.1), scores("a b", -2.0), scores("c d", -1.5)]) == 2
+    assert least_bad([scores("no " * 9, -0.3), scores("yes " * 9, -0.2)]) == 1
+
+
+def test_only_doubtful_words_over_silence_are_made_up() -> None:
+    """Text is removed where the decoder doubts it and voice activity heard nothing."""
+    speech = [Span(0, 16_000)]
+    doubtful = [TimedWord(" Thanks.", (1,), Span(32_000, 40_000), 0.2)]
+    sure = [TimedWord(" Thanks.", (1,), Span(32_000, 40_000), 0.9)]
+    heard = [TimedWord(" Thanks.", (1,), Span(8_000, 40_000), 0.2)]
+    assert made_up(doubtful, speech)
+    assert not made_up(sure, speech)
+    assert not made_up(heard, speech)
