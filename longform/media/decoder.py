@@ -111,6 +111,7 @@ def _command(
         vn=None,
         sn=None,
         dn=None,
+        flush_packets=0,  # whole buffers: a write per packet would wake us 100 times a second
         **after,
     ).global_args("-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+error")
     arguments: list[str] = output.compile(cmd=binary)

@@ -170,13 +170,14 @@ class _Handler(BaseHTTPRequestHandler):
             habits.cuts = None if habits.cuts is None else habits.cuts - 1
         if habits.stall_after is not None:
             allowed = min(allowed, habits.stall_after)
+        # Counted before, so that whoever has the bytes finds them counted.
+        self.owner.bytes_sent[urlsplit(self.path).path] += allowed
         try:
             self.wfile.write(body[:allowed])
             self.wfile.flush()
         except OSError:
             self.close_connection = True
             return
-        self.owner.bytes_sent[urlsplit(self.path).path] += allowed
         if allowed < len(body):
             self.close_connection = True
             if habits.stall_after is not None:
