@@ -119,3 +119,22 @@ def test_a_word_longer_than_a_line_is_broken() -> None:
     cues = cues_of(segment_of("x" * 100, 0, 3))
     assert bare(line for cue in cues for line in cue.lines) == "x" * 100
     assert max(len(line) for cue in cues for line in cue.lines) == MAX_LINE_CHARACTERS
+
+
+def test_a_word_that_stands_too_long_is_taken_away() -> None:
+    """A word of 10 s is shown for 7 s from its start."""
+    [cue] = cues_of(spoken("Ommm", word_sec=10))
+    assert (cue.start_sample, cue.end_sample) == (0, MAX_CUE_SAMPLES)
+
+
+def test_overlapping_segments_follow_each_other() -> None:
+    """Where one segment starts before the last has ended, its cue waits for that end."""
+    first, second = cues_of(segment_of(" a", 0, 3), segment_of(" b", 2, 4))
+    assert first.end_sample == second.start_sample == 3 * SAMPLE_RATE_HZ
+
+
+def test_words_that_say_something_else_give_no_times() -> None:
+    """The text of a segment is what is shown, though its words are others."""
+    wrong = spoken("some other words").words
+    segment = segment_of(" the text", 0, 2).model_copy(update={"words": wrong})
+    assert cues_of(segment) == (Cue(0, 2 * SAMPLE_RATE_HZ, ("the text",)),)
