@@ -18,7 +18,7 @@ MIN_INNER_PAUSE_SAMPLES = SAMPLE_RATE_HZ * 96 // 1_000  # 96 ms; three frames
 
 
 class VadMicroChunker:
-    """Packs the speech of a stream; holds about two micro chunks of audio at most.
+    """Packs the speech of a stream; holds about two micro chunks and 10 s of audio at most.
 
     Every decision is taken at the end of a frame and from the frames up to it, never at the
     end of a block: this is what makes the result independent of blocking.
