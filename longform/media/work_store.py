@@ -19,7 +19,7 @@ from longform.media.decoder import BLOCK_SAMPLES
 from longform.params import FrozenModel
 from longform.timeline import PCM_BYTES_PER_SAMPLE
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class WorkFile(FrozenModel):
@@ -164,6 +164,6 @@ def _file_system(root: str) -> tuple[Any, str]:
 
 def _checked(component: str) -> str:
     """Return a path component that cannot leave its folder, or complain."""
-    if not _NAME.match(component):
+    if not _NAME.fullmatch(component):
         raise InvariantError(f"not a name for the work store: {component!r}")
     return component

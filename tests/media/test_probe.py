@@ -1,0 +1,192 @@
+"""What the probe says, and what it refuses."""
+
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from longform.errors import (
+    LongformError,
+    NoAudioError,
+    NotMediaError,
+    SourceTooLargeError,
+    SourceUnavailableError,
+)
+from longform.media.mp4_boxes import is_fragmented
+from longform.media.policy import SourcePolicy
+from longform.media.probe import Media, probe
+from longform.media.source import open_source
+from tests.media.conftest import ffmpeg_binaries
+from tests.support.range_server import RangeServer
+
+
+def encode(path: Path, *arguments: str) -> Path:
+    """Make a file with ffmpeg."""
+    binary = ffmpeg_binaries().get("system", ffmpeg_binaries()["wheel"])
+    subprocess.run(
+        [binary, "-nostdin", "-v", "error", *arguments, str(path)], check=True, timeout=60
+    )
+    return path
+
+
+TONE = ("-f", "lavfi", "-i", "sine=duration=2:sample_rate=44100")
+HUM = ("-f", "lavfi", "-i", "sine=frequency=100:duration=2:sample_rate=22050")
+PICTURE = ("-f", "lavfi", "-i", "testsrc=size=64x48:rate=5:duration=2")
+
+
+async def look(path: Path | str, policy: SourcePolicy, audio_stream: int | None = None) -> Media:
+    """Open and probe."""
+    source = await open_source(str(path), policy, Path())
+    return await probe(source, policy, None, audio_stream)
+
+
+async def test_what_a_recording_says_of_itself(policy: SourcePolicy, tmp_path: Path) -> None:
+    """Container, codec, rate, channels, duration and access of a plain file."""
+    media = await look(encode(tmp_path / "a.flac", *TONE, "-ac", "2"), policy)
+    assert media.container == "flac"
+    assert media.codec == "flac"
+    assert (media.sample_rate_hz, media.channels, media.audio_stream) == (44_100, 2, 0)
+    assert (media.duration_sec, media.num_samples_estimate) == (2.0, 32_000)
+    assert (media.access, media.has_video) == ("windowed", False)
+    assert Media.model_validate_json(media.model_dump_json()) == media
+
+
+async def test_choosing_an_audio_stream(policy: SourcePolicy, tmp_path: Path) -> None:
+    """The default stream is taken, or the one asked for; one that is not there is an error."""
+    two = ("-map", "0", "-map", "1", "-c:a", "flac", "-disposition:a:1", "default")
+    path = encode(tmp_path / "two.mkv", *TONE, *HUM, *two, "-disposition:a:0", "0")
+    assert (await look(path, policy)).audio_stream == 1
+    assert (await look(path, policy)).sample_rate_hz == 22_050
+    assert (await look(path, policy, 0)).sample_rate_hz == 44_100
+    with pytest.raises(NoAudioError, match="2 audio streams"):
+        await look(path, policy, 2)
+
+
+async def test_a_cover_is_not_a_video(policy: SourcePolicy, tmp_path: Path) -> None:
+    """Cover art, which containers keep as a picture stream, does not make a video."""
+    cover = encode(tmp_path / "cover.png", *PICTURE, "-frames:v", "1")
+    mapped = ("-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v", "attached_pic")
+    path = encode(tmp_path / "song.flac", *TONE, "-i", str(cover), *mapped)
+    assert not (await look(path, policy)).has_video
+
+
+def _bad_files(tmp_path: Path) -> dict[str, tuple[Path, type[LongformError]]]:
+    noise = random.Random(4)
+    texts = {
+        "text.wav": b"this is not audio\n" * 500,
+        "page.mp3": b"<!doctype html><html><body>sign in</body></html>" * 50,
+        "bytes.m4a": noise.randbytes(200_000),
+        "one_byte.wav": b"R",
+        "hls.mp4": b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        "concat.mp3": b"ffconcat version 1.0\nfile /etc/passwd\n",
+        "dash.mp4": b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>',
+        "sdp.wav": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nm=audio 9 RTP/AVP 0\n",
+        "archive.ogg": b"PK\x03\x04" + noise.randbytes(5_000),
+    }
+    made: dict[str, tuple[Path, type[LongformError]]] = {}
+    for name, content in texts.items():
+        (tmp_path / name).write_bytes(content)
+        made[name] = (tmp_path / name, NotMediaError)
+    silent = encode(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
+    made["silent.mp4"] = (silent, NoAudioError)
+    return made
+
+
+async def test_bad_files_are_one_line_each(policy: SourcePolicy, tmp_path: Path) -> None:
+    """Text, pages, playlists, noise and silent films are refused in one line, by their name."""
+    for path, kind in _bad_files(tmp_path).values():
+        with pytest.raises(kind, match=path.name) as caught:
+            await look(path, policy)
+        assert "\n" not in str(caught.value)
+
+
+async def test_a_playlist_reaches_nothing(
+    server: RangeServer, policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """A playlist in disguise makes nobody open what it names."""
+    segment = server.add(b"x" * 1_000, "/segment.ts")
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{segment}\n#EXT-X-ENDLIST\n"
+    for name in ("talk.mp4", "talk.m3u8", "talk.wav"):
+        (tmp_path / name).write_text(playlist)
+        with pytest.raises(NotMediaError):
+            await look(tmp_path / name, policy)
+    assert server.requests == []
+
+
+async def test_longer_than_allowed(policy: SourcePolicy, tmp_path: Path) -> None:
+    """A recording that says it is too long is refused before it is decoded."""
+    path = encode(tmp_path / "a.wav", *TONE)
+    with pytest.raises(SourceTooLargeError):
+        await look(path, policy.model_copy(update={"max_duration_sec": 1.5}))
+
+
+async def test_a_source_that_dies_while_it_is_probed(
+    server: RangeServer, policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """A fault of the server is told as that, and not as a fault of the file."""
+    path = encode(tmp_path / "a.wav", *TONE, "-t", "2", "-ar", "96000", "-c:a", "pcm_f64le")
+    source = await open_source(server.add(path), policy, tmp_path)
+    server.habits.status = 500
+    with pytest.raises(SourceUnavailableError):
+        await probe(source, policy)
+
+
+async def test_a_wav_that_was_cut_is_planned_by_what_is_there(
+    policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """A wav whose end is missing has the length of its bytes, not of its header."""
+    path = encode(tmp_path / "a.wav", *TONE)
+    path.write_bytes(path.read_bytes()[:100_000])
+    assert (await look(path, policy)).duration_sec == pytest.approx(1.133, abs=0.001)
+
+
+async def test_a_header_that_promises_too_much_is_read_in_one_pass(
+    policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """An aiff whose end is missing keeps its header's length, so windows are not planned by it."""
+    path = encode(tmp_path / "a.aiff", *TONE)
+    path.write_bytes(path.read_bytes()[:100_000])
+    media = await look(path, policy)
+    assert media.access == "sequential"
+    assert "promises more" in media.access_reason
+
+
+async def test_audio_that_begins_later_is_read_in_one_pass(
+    policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """Where audio starts after the picture, time stamps and counts differ: one pass."""
+    late = ("-itsoffset", "0.7", *TONE, "-map", "0", "-map", "1", "-c:v", "mpeg4", "-c:a", "aac")
+    media = await look(encode(tmp_path / "late.mp4", *PICTURE, *late), policy)
+    assert (media.access, media.access_reason) == (
+        "sequential",
+        "its audio does not begin at time zero",
+    )
+
+
+def _box(kind: bytes, content: bytes = b"", *, wide: bool = False) -> bytes:
+    if wide:
+        return (1).to_bytes(4, "big") + kind + (16 + len(content)).to_bytes(8, "big") + content
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+@pytest.mark.parametrize(
+    ("content", "fragmented"),
+    [
+        (_box(b"ftyp") + _box(b"moov", _box(b"mvhd") + _box(b"trak")) + _box(b"mdat"), False),
+        (_box(b"ftyp") + _box(b"mdat", b"x" * 99, wide=True) + _box(b"moov"), False),
+        (_box(b"moov", _box(b"mvhd") + _box(b"mvex")) + _box(b"mdat"), True),
+        (_box(b"ftyp") + _box(b"moof") + _box(b"moov"), True),
+        (_box(b"free") * 2_000 + _box(b"moov"), True),
+        (b"\0\0\0\4ftyp", True),
+        (b"\0\0\0\0mdat" + b"x" * 99, True),
+        (b"", True),
+    ],
+)
+async def test_fragments_are_found_in_the_boxes(content: bytes, fragmented: bool) -> None:
+    """Fragments, or anything that is not understood, mean that there is no full index."""
+
+    async def read(start: int, end: int) -> bytes:
+        return content[start:end]
+
+    assert await is_fragmented(read, len(content)) is fragmented
