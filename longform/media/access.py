@@ -14,7 +14,6 @@ from longform.media.source import Source
 if TYPE_CHECKING:
     from longform.media.probe import Access
 
-MP4_CODECS = frozenset({"aac", "alac", "flac"})
 EDGE_FRAMES = 3  # frames; priming and padding that an edit list cuts off
 
 
@@ -69,7 +68,7 @@ def _flac_obstacle(source: Source, index: AudioIndex) -> str | None:
 
 
 def _mp4_obstacle(source: Source, index: AudioIndex) -> str | None:
-    if index.codec not in MP4_CODECS:
+    if index.codec != "aac":
         return f"{index.codec} in mp4 has not been shown to tile exactly"
     seconds = (index.duration_ticks or 0) * index.tick_sec
     frame_sec = Fraction(index.frame_samples, index.sample_rate_hz)
@@ -83,7 +82,6 @@ def _mp4_obstacle(source: Source, index: AudioIndex) -> str | None:
 
 _OBSTACLES: dict[str, Callable[[Source, AudioIndex], str | None]] = {
     "wav": _pcm_obstacle,
-    "w64": _pcm_obstacle,
     "aiff": _pcm_obstacle,
     "au": _pcm_obstacle,
     "flac": _flac_obstacle,

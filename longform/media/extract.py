@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Protocol
 
 from longform.chunking.micro_chunk import Pcm
 from longform.errors import (
@@ -21,8 +20,7 @@ from longform.media.decoder import (
     window_command,
 )
 from longform.media.gateway import Served, serve
-from longform.media.policy import SourcePolicy
-from longform.media.probe import Media
+from longform.media.recording import Recording
 from longform.media.source import Source
 from longform.timeline import Span, to_samples, to_seconds
 
@@ -31,32 +29,8 @@ logger = logging.getLogger(__name__)
 OVERRUN_SEC = 1.0  # seconds decoded beyond the longest duration, to notice that it is exceeded
 
 
-class Readable(Protocol):
-    """A source that has been opened and probed."""
-
-    @property
-    def source(self) -> Source:
-        """Where the bytes are."""
-        ...
-
-    @property
-    def media(self) -> Media:
-        """What they hold."""
-        ...
-
-    @property
-    def policy(self) -> SourcePolicy:
-        """How they may be read."""
-        ...
-
-    @property
-    def ffmpeg(self) -> str | None:
-        """The ffmpeg binary; None finds one."""
-        ...
-
-
 async def extract_window(
-    recording: Readable, span: Span, *, open_ended: bool = False
+    recording: Recording, span: Span, *, open_ended: bool = False
 ) -> AsyncGenerator[Pcm, None]:
     """Yield the audio of `span`, reading only the byte ranges it needs.
 
@@ -99,7 +73,7 @@ async def extract_window(
         )
 
 
-async def extract_all(recording: Readable) -> AsyncGenerator[Pcm, None]:
+async def extract_all(recording: Recording) -> AsyncGenerator[Pcm, None]:
     """Yield the audio of the whole recording in one pass.
 
     Yields:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,24 +29,15 @@ from longform.errors import (
 from longform.media.extract import extract_all, extract_window
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Media, probe
-from longform.media.source import Source, open_source
+from longform.media.recording import Recording
+from longform.media.source import open_source
 from longform.timeline import Span
 from tests.media.conftest import ffmpeg_binaries
 from tests.media.containers import CONTAINERS, FULL_ONLY, Container, make
 from tests.support.range_server import RangeServer
 
-EXACT = frozenset({"wav", "w64", "aiff", "au", "flac"})  # bytes, and not only counts, are equal
+EXACT = frozenset({"wav", "aiff", "au", "flac"})  # bytes, and not only counts, are equal
 WINDOW_SAMPLES = 112_003  # samples; 7 s and an odd edge
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What `longform.plan.Recording` is, without the plan."""
-
-    source: Source
-    media: Media
-    policy: SourcePolicy
-    ffmpeg: str | None = None
 
 
 async def open_recording(
@@ -55,7 +45,8 @@ async def open_recording(
 ) -> Recording:
     """Open and probe."""
     source = await open_source(str(url), policy, tmp_path)
-    return Recording(source, await probe(source, policy), policy, ffmpeg)
+    media = await probe(source, policy)
+    return Recording(source=source, media=media, policy=policy, ffmpeg=ffmpeg)
 
 
 async def collect(blocks: AsyncGenerator[Pcm, None]) -> Pcm:
@@ -242,7 +233,7 @@ async def test_longer_than_allowed_is_noticed_while_decoding(
     recording = await open_recording(media_dir / "sonnet1.mp3", policy, tmp_path)
     short = policy.model_copy(update={"max_duration_sec": 10.0})
     with pytest.raises(SourceTooLargeError):
-        await collect(extract_all(Recording(recording.source, recording.media, short)))
+        await collect(extract_all(recording.model_copy(update={"policy": short})))
 
 
 def _children() -> list[psutil.Process]:
@@ -362,7 +353,7 @@ async def test_text_that_was_probed_as_media_is_no_recording(
         access="windowed",
         access_reason="made up",
     )
-    recording = Recording(source, media, policy, ffmpeg_binary)
+    recording = Recording(source=source, media=media, policy=policy, ffmpeg=ffmpeg_binary)
     for blocks in (extract_all(recording), extract_window(recording, Span(0, 16_000))):
         with pytest.raises(NotMediaError):
             await collect(blocks)

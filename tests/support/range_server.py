@@ -28,6 +28,7 @@ class Habits:
         retry_after: the Retry-After header of 429 and 503.
         cut_after: body bytes after which the connection is cut.
         cuts: how many bodies are cut; None: all of them.
+        dead_from: offset in the file from which on no byte is ever sent; the connection is cut.
         stall_after: body bytes after which nothing more is sent until the server ends.
         redirects: where paths redirect to.
         chunked: no Content-Length on whole answers.
@@ -43,6 +44,7 @@ class Habits:
     retry_after: str | None = None
     cut_after: int | None = None
     cuts: int | None = None
+    dead_from: int | None = None
     stall_after: int | None = None
     redirects: dict[str, str] = field(default_factory=dict)
     chunked: bool = False
@@ -62,8 +64,7 @@ class RangeServer:
         class Handler(_Handler):
             owner = server
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = _Listener(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -97,6 +98,11 @@ def range_server() -> Iterator[RangeServer]:
         yield server
     finally:
         server.close()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # with 5, a burst of connections waits a second for a second SYN
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -141,14 +147,16 @@ class _Handler(BaseHTTPRequestHandler):
         start += habits.wrong_range
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
         headers["Accept-Ranges"] = "bytes"
-        self._reply(206, headers, content[start:end])
+        self._reply(206, headers, content[start:end], start)
 
     def _etag(self, content: bytes) -> str | None:
         digest = hashlib.sha256(content).hexdigest()[:12]
         kinds = {"strong": f'"{digest}"', "weak": f'W/"{digest}"', "same": '"one"', None: None}
         return kinds[self.owner.habits.etag]
 
-    def _reply(self, status: int, headers: dict[str, str | None], body: bytes) -> None:
+    def _reply(
+        self, status: int, headers: dict[str, str | None], body: bytes, offset: int = 0
+    ) -> None:
         self.send_response(status)
         for name, value in headers.items():
             if value is not None:
@@ -160,14 +168,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self._send_body(body)
+            self._send_body(body, offset)
 
-    def _send_body(self, body: bytes) -> None:
+    def _send_body(self, body: bytes, offset: int) -> None:
         habits = self.owner.habits
         allowed = len(body)
         if habits.cut_after is not None and allowed > habits.cut_after and habits.cuts != 0:
             allowed = habits.cut_after
             habits.cuts = None if habits.cuts is None else habits.cuts - 1
+        if habits.dead_from is not None:
+            allowed = min(allowed, max(0, habits.dead_from - offset))
         if habits.stall_after is not None:
             allowed = min(allowed, habits.stall_after)
         # Counted before, so that whoever has the bytes finds them counted.
