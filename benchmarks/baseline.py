@@ -1,16 +1,17 @@
 """What longform is measured against: faster-whisper's BatchedInferencePipeline, plain."""
 
 import argparse
-import sys
+from pathlib import Path
 
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
 
 def main() -> None:
-    """Transcribe one recording and print its text."""
+    """Transcribe one recording and write its text."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("audio")
     parser.add_argument("model", help="folder of a CTranslate2 model")
+    parser.add_argument("output", type=Path, help="text file to write")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--beam-size", type=int, default=5)
@@ -23,8 +24,9 @@ def main() -> None:
         batch_size=given.batch_size,
         word_timestamps=not given.no_word_timestamps,
     )
-    for segment in segments:
-        sys.stdout.write(segment.text.strip() + "\n")
+    with given.output.open("w") as output:
+        for segment in segments:
+            output.write(segment.text.strip() + "\n")
 
 
 if __name__ == "__main__":

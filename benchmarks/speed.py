@@ -86,8 +86,10 @@ class Bench:
         )
         if cost.exit_code != 0:
             raise SystemExit(f"{system} failed:\n{log.read_text()[-LOG_TAIL_CHARS:]}")
-        text = log if system == "baseline" else self._scratch / "out" / "long.txt"
-        return Run(system, round_number, cost, len(text.read_text().split()))
+        return Run(system, round_number, cost, len(self._text(system).read_text().split()))
+
+    def _text(self, system: str) -> Path:
+        return self._scratch / ("baseline.txt" if system == "baseline" else "out/long.txt")
 
     def _command(self, system: str) -> list[str]:
         given = self._given
@@ -97,7 +99,8 @@ class Bench:
             decoding.append("--no-word-timestamps")
         if system == "baseline":
             program = [sys.executable, "-m", "benchmarks.baseline"]
-            return [*program, str(self._audio), str(self._model), *decoding]
+            files = [str(self._audio), str(self._model), str(self._text(system))]
+            return [*program, *files, *decoding]
         program = [str(Path(sys.executable).with_name("longform")), "transcribe", str(self._audio)]
         place = ["-o", str(self._scratch / "out"), "-f", "json,txt", "--no-cache"]
         return [*program, *place, "--model", given.model, *decoding]
