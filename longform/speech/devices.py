@@ -1,53 +1,70 @@
-"""Loading the model where it can run: CPU or CUDA, with a number type that fits."""
+"""Loading the model where it can run: CPU or CUDA, with number types that fit."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longform.errors import EnvironmentFaultError
-from longform.speech.engine import EngineSpec
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 _log = logging.getLogger(__name__)
 
+# What 'default' means here, and what is tried after it when memory runs out on that device.
+_DEFAULT_TYPES = {"cuda": "float16", "cpu": "float32"}
+_SMALLER_TYPES = {"cuda": "int8_float16", "cpu": "int8_float32"}
 
-def load_whisper_model(path: Path, spec: EngineSpec) -> WhisperModel:
-    """Load the weights in `path` onto the device of `spec`.
+
+def load_whisper_model(path: Path, device: str, compute_type: str, threads: int) -> WhisperModel:
+    """Load the weights in `path`; `threads` 0 takes every CPU.
 
     Raises:
-        EnvironmentFaultError: CUDA was asked for and this machine has none.
+        EnvironmentFaultError: the device has no such number type.
     """
     from faster_whisper import WhisperModel
 
-    device = choose_device(spec.device)
-    compute_type = choose_compute_type(spec.compute_type, device)
-    threads = spec.cpu_threads or os.cpu_count() or 1
-    return WhisperModel(str(path), device=device, compute_type=compute_type, cpu_threads=threads)
+    try:
+        return WhisperModel(
+            str(path),
+            device=device,
+            compute_type=compute_type,
+            cpu_threads=threads or os.cpu_count() or 1,
+        )
+    except ValueError as error:
+        raise EnvironmentFaultError(
+            f"compute_type: {compute_type} does not run on this machine's {device}: "
+            "use --compute-type default"
+        ) from error
 
 
 def choose_device(wanted: str) -> str:
-    """Return 'cuda' or 'cpu'."""
-    if wanted == "cpu":
-        return "cpu"
-    num_gpus = _num_cuda_devices()
+    """Return 'cuda' or 'cpu'; 'auto' is CUDA where this machine has it.
+
+    Raises:
+        EnvironmentFaultError: CUDA was asked for and is not usable.
+    """
+    num_gpus = 0 if wanted == "cpu" else _num_cuda_devices()
     if wanted == "cuda" and not num_gpus:
         raise EnvironmentFaultError(
             "device: no CUDA GPU is usable on this machine: use --device cpu, "
             "or check the driver with nvidia-smi"
         )
+    if num_gpus:
+        _preload_cublas()
     return "cuda" if num_gpus else "cpu"
 
 
-def choose_compute_type(wanted: str, device: str) -> str:
-    """Return the number type; 'default' is float16 on a GPU and float32 on a CPU."""
-    if wanted != "default":
-        return wanted
-    return "float16" if device == "cuda" else "float32"
+def compute_types(wanted: str, device: str) -> list[str]:
+    """Return the number types to try in turn, the wanted one first."""
+    first = _DEFAULT_TYPES[device] if wanted == "default" else wanted
+    smaller = _SMALLER_TYPES[device]
+    return [first] if first.startswith("int8") else [first, smaller]
 
 
 def _num_cuda_devices() -> int:
@@ -58,3 +75,13 @@ def _num_cuda_devices() -> int:
     except RuntimeError as error:  # a driver without a device, or too old for the library
         _log.warning("CUDA is not usable, running on the CPU: %s", error)
         return 0
+
+
+def _preload_cublas() -> None:
+    """Load CUDA 12's cuBLAS from its wheel, where CTranslate2 would not find it by itself."""
+    package = find_spec("nvidia.cublas") if find_spec("nvidia") else None
+    for folder in package.submodule_search_locations or () if package else ():
+        for library in ("libcublasLt.so.12", "libcublas.so.12"):
+            path = Path(folder) / "lib" / library
+            if path.is_file():
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import weights
-from longform.speech.engine import DecodeOptions, EngineSpec, MicroRequest, MicroResult
+from longform.speech.devices import choose_device, compute_types, load_whisper_model
+from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
+from longform.speech.out_of_memory import FittingEngine
 from longform.speech.segmentation import TimedWord, split_words
 from longform.speech.verdict import judge, least_bad, made_up
 from longform.speech.whisper_windows import EncodedWindows, Hypothesis, WhisperWindows
@@ -23,17 +25,21 @@ if TYPE_CHECKING:
 _FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def create(spec: EngineSpec, home: Path) -> FasterWhisperEngine:
+def create(spec: EngineSpec, home: Path) -> Engine:
     """Load the model of `spec`; weights are resolved on this machine and compared with it.
 
     Raises:
         UnknownModelError, WeightsError: from `weights.resolve`.
-        EnvironmentFaultError: CUDA was asked for and is not there.
+        EnvironmentFaultError: the device or the number type is not to be had here.
     """
-    from longform.speech.devices import load_whisper_model
-
     found = weights.resolve(spec.model, home, spec.model_sha256)
-    return FasterWhisperEngine(load_whisper_model(found.path, spec))
+    device = choose_device(spec.device)
+
+    def load(compute_type: str) -> Engine:
+        model = load_whisper_model(found.path, device, compute_type, spec.cpu_threads)
+        return FasterWhisperEngine(model)
+
+    return FittingEngine(load, compute_types(spec.compute_type, device))
 
 
 class FasterWhisperEngine:
