@@ -25,8 +25,9 @@ async def outcome(future: PrefectFuture[Coroutine[Any, Any, T]]) -> "T | BaseExc
     dask_future.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
     await ended
     try:
-        value: Any = await asyncio.to_thread(future.result, raise_on_failure=False)
-        return cast("T | BaseException", value)
+        return cast(
+            "T | BaseException", await asyncio.to_thread(future.result, raise_on_failure=False)
+        )
     except KilledWorker as error:
         await _mark_crashed(future)
         return error

@@ -77,7 +77,7 @@ def local_cluster(settings: Settings) -> SpecCluster:
     }
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": "127.0.0.1", "port": 0, "dashboard": False},
+        "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
     }
     return SpecCluster(workers=workers, scheduler=scheduler, name="longform", silence_logs=40)
 

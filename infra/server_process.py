@@ -54,8 +54,8 @@ class ServerState(FrozenModel):
 def start_process(home: Path) -> ServerState:
     """Start the server in the background, in a session of its own, and note it in `home`."""
     port = _free_port()
-    # The command of `prefect server start --background`, without the process in between.
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    # As `prefect server start --background` does it, without the process in between.
+    command = [sys.executable, "-m", "uvicorn", "--factory", "infra.server_app:create_app"]
     command += ["--host", LOOPBACK_HOST, "--port", str(port), "--timeout-keep-alive", "30"]
     command += ["--timeout-graceful-shutdown", "5", "--log-level", "warning"]
     with (home / LOG_FILE).open("wb") as log:

@@ -16,7 +16,8 @@ from tests.flows.conftest import WELCOME, Stage
 
 pytestmark = pytest.mark.server
 
-PARAMS = TranscribeParams(macro_chunk_size_sec=30)  # 135 s: four chunks
+PARAMS = TranscribeParams(macro_chunk_size_sec=30)
+NUM_CHUNKS = 5  # of the 135 s of the bundled recording
 
 
 async def run(media: Path | str, out: Path, **options: object) -> TranscribeOutput:
@@ -56,9 +57,9 @@ async def test_each_chunk_is_a_subflow_under_its_task(stage: Stage, tmp_path: Pa
         )
         parents = [await api.read_task_run(sub.parent_task_run_id) for sub in subflows]
     assert state.is_completed()
-    assert len(subflows) == 4
+    assert len(subflows) == NUM_CHUNKS
     assert {parent.flow_run_id for parent in parents} == {run_id}
-    assert len({parent.id for parent in parents}) == 4
+    assert len({parent.id for parent in parents}) == NUM_CHUNKS
     assert all("welcome.flac 0:" in sub.name for sub in subflows)
 
 
@@ -97,7 +98,7 @@ async def test_a_chunk_that_fails_for_good_is_reported_and_redone_alone(
     start = next(start for batch in stage.engine_calls for start in batch if start > 30 * 16_000)
     stage.direct(fail_first={str(start): 99}, error="InvariantError")
     shutil.rmtree(tmp_path / "chunks")
-    with pytest.raises(IncompleteTranscriptError, match="1 of 4 chunks failed") as raised:
+    with pytest.raises(IncompleteTranscriptError, match=f"1 of {NUM_CHUNKS} chunks failed") as raised:
         await run(WELCOME, tmp_path / "b")
     partial = raised.value.output
     assert isinstance(partial, TranscribeOutput)
