@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from longform.media.mp4_boxes import AudioTable
 from longform.media.source import Source
 
 if TYPE_CHECKING:
     from longform.media.probe import Access
-
-EDGE_FRAMES = 3  # frames; priming and padding that an edit list cuts off
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +26,29 @@ class AudioIndex:
     starts_at_zero: bool
     duration_ticks: int | None
     tick_sec: Fraction
-    num_frames: int
     frame_samples: int
     bit_rate: int
 
 
 def choose_access(
-    source: Source, container: str, index: AudioIndex, *, fragmented: bool
+    source: Source, container: str, index: AudioIndex, table: AudioTable | None
 ) -> "tuple[Access, str]":
-    """Return the access and the reason for it, in one line for people."""
+    """Return the access and the reason for it, in one line for people.
+
+    `table` is the sample table of an mp4 file, None for any other.
+    """
     if not source.supports_ranges:
         return "sequential", "the server does not support byte ranges"
     kind = container.split(",")[0]
     if kind not in _OBSTACLES:
         return "sequential", f"{kind} has no index by which windows would tile exactly"
-    if fragmented:
-        return "sequential", "the file is fragmented, so its index is not complete"
     if not index.duration_ticks or index.duration_ticks < 0:
         return "sequential", "the container does not say how long it is"
     if not index.starts_at_zero:
         return "sequential", "its audio does not begin at time zero"
     obstacle = _OBSTACLES[kind](source, index)
+    if obstacle is None and table is not None:
+        obstacle = _table_obstacle(table, index)
     if obstacle is not None:
         return "sequential", obstacle
     return "windowed", f"{kind} with {index.codec} is indexed by sample"
@@ -68,14 +69,15 @@ def _flac_obstacle(source: Source, index: AudioIndex) -> str | None:
 
 
 def _mp4_obstacle(source: Source, index: AudioIndex) -> str | None:
-    if index.codec != "aac":
-        return f"{index.codec} in mp4 has not been shown to tile exactly"
-    seconds = (index.duration_ticks or 0) * index.tick_sec
-    frame_sec = Fraction(index.frame_samples, index.sample_rate_hz)
-    # Windows go by time stamp and a pass by counting; unevenly stamped frames set them apart.
-    if not index.frame_samples or abs(index.num_frames * frame_sec - seconds) > (
-        EDGE_FRAMES * frame_sec
-    ):
+    return None if index.codec == "aac" else f"{index.codec} in mp4 was not shown to tile exactly"
+
+
+def _table_obstacle(table: AudioTable, index: AudioIndex) -> str | None:
+    if table.fragmented:
+        return "the file is fragmented, so its index is not complete"
+    # Windows go by time stamp and a pass by counting; uneven stamps would set them apart.
+    even_sec = Fraction(index.frame_samples, index.sample_rate_hz)
+    if not table.frame_ticks or table.frame_ticks * index.tick_sec != even_sec:
         return "its audio frames are not evenly spaced in time"
     return None
 

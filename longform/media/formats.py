@@ -45,7 +45,9 @@ ALLOWED_DEMUXERS = (
 )
 
 # The gateway is plain HTTP on loopback; nothing else may be opened, whatever a file says.
+# What fills the receive buffer when ffmpeg has seen enough was fetched for nothing.
 INPUT_OPTIONS = {
     "protocol_whitelist": "http,tcp",
     "format_whitelist": ",".join(ALLOWED_DEMUXERS),
+    "recv_buffer_size": "65536",
 }

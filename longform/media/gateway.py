@@ -14,15 +14,19 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from longform.errors import InvariantError, LongformError
 from longform.media.block_cache import BlockCache
 from longform.media.loopback_server import HEADER_BYTES, serve_connection
-from longform.media.policy import SourcePolicy
+from longform.media.policy import SourcePolicy, scheme_of
 from longform.media.source import Source, open_reader
 
 Result = TypeVar("Result")
+
+LINGER_SEC = 10.0  # seconds; windows of one source follow each other, and share its header
+LOCAL_CACHE_BLOCKS = 8  # blocks; 2 MiB
 
 
 class Served:
@@ -74,12 +78,21 @@ class Served:
             await writer.drain()
 
 
+@dataclass
+class _Shared:
+    """A source that is, or lately was, in use by this process."""
+
+    cache: BlockCache
+    users: int = 0
+    registrations: int = 0
+
+
 class Gateway:
     """The server, its thread, and the sources that are registered just now."""
 
     def __init__(self) -> None:
         self._served: dict[str, Served] = {}
-        self._caches: dict[tuple[Source, SourcePolicy], tuple[BlockCache, int]] = {}
+        self._shared: dict[tuple[Source, SourcePolicy], _Shared] = {}
         self._registering = threading.Lock()
         self._ready = threading.Event()
         self.port = 0
@@ -89,23 +102,34 @@ class Gateway:
     def register(self, source: Source, policy: SourcePolicy) -> Served:
         """Serve a source under a new secret path; users of one source share its cache."""
         with self._registering:
-            cache, users = self._caches.get((source, policy), (None, 0))
-            if cache is None:
-                cache = BlockCache(open_reader(source, policy), source.length_bytes)
-            self._caches[source, policy] = (cache, users + 1)
-            served = Served(self, secrets.token_urlsafe(16), source, cache)
+            shared = self._shared.get((source, policy))
+            if shared is None:
+                shared = _Shared(_make_cache(source, policy))
+                self._shared[source, policy] = shared
+            shared.users += 1
+            shared.registrations += 1
+            served = Served(self, secrets.token_urlsafe(16), source, shared.cache)
             self._served[f"/{served.token}/"] = served
             return served
 
     def release(self, served: Served, source: Source, policy: SourcePolicy) -> None:
-        """Stop serving a path, and forget the source when nobody uses it any more."""
+        """Stop serving a path; the source is forgotten when nobody has used it for a while."""
         with self._registering:
             del self._served[f"/{served.token}/"]
-            cache, users = self._caches.pop((source, policy))
-            if users > 1:
-                self._caches[source, policy] = (cache, users - 1)
+            shared = self._shared[source, policy]
+            shared.users -= 1
+            seen = shared.registrations
+        self._loop.call_soon_threadsafe(
+            self._loop.call_later, LINGER_SEC, self._forget, (source, policy), seen
+        )
+
+    def _forget(self, key: tuple[Source, SourcePolicy], seen: int) -> None:
+        with self._registering:
+            shared = self._shared.get(key)
+            if shared is None or shared.users or shared.registrations != seen:
                 return
-        asyncio.run_coroutine_threadsafe(cache.close(), self._loop)
+            del self._shared[key]
+        self._closing = asyncio.ensure_future(shared.cache.close())
 
     async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run a coroutine on the gateway's loop and return its result on the caller's."""
@@ -124,6 +148,15 @@ class Gateway:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await server.serve_forever()
+
+
+def _make_cache(source: Source, policy: SourcePolicy) -> BlockCache:
+    reader = open_reader(source, policy)
+    if scheme_of(source.url) in ("", "file"):  # the system has a cache of its own for these
+        return BlockCache(
+            reader, source.length_bytes, capacity_blocks=LOCAL_CACHE_BLOCKS, read_ahead_blocks=0
+        )
+    return BlockCache(reader, source.length_bytes)
 
 
 _gateways: dict[int, Gateway] = {}  # by process: a forked child has no thread of its parent's

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-SEND_BUFFER_BYTES = 131_072  # bytes; what a reader that hangs up has made us fetch for nothing
+SEND_BUFFER_BYTES = 65_536  # bytes; what a reader that hangs up has made us fetch for nothing
 HEADER_BYTES = 16_384  # bytes; longest request head
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")

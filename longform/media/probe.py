@@ -9,7 +9,7 @@ from longform.errors import NoAudioError, NotMediaError, SourceTooLargeError
 from longform.media.access import AudioIndex, choose_access
 from longform.media.formats import INPUT_OPTIONS
 from longform.media.gateway import Served, serve
-from longform.media.mp4_boxes import is_fragmented
+from longform.media.mp4_boxes import read_audio_table
 from longform.media.policy import SourcePolicy
 from longform.media.source import Source
 from longform.params import FrozenModel
@@ -69,17 +69,16 @@ async def probe(
     async with serve(source, policy) as served:
         found = await _look(served, source, audio_stream)
         served.raise_for_failure()
-        fragmented = found.container.startswith("mov") and await is_fragmented(
-            served.read, source.length_bytes
-        )
-        served.raise_for_failure()
+        table = None
+        if found.container.startswith("mov"):
+            table = await read_audio_table(served.read, source.length_bytes, found.audio_stream)
     duration = found.duration_sec
     if duration is not None and duration > policy.max_duration_sec:
         raise SourceTooLargeError(
             f"{source.name} says it lasts {float(duration):.0f} s; "
             f"at most {policy.max_duration_sec:.0f} s may be opened"
         )
-    access, reason = choose_access(source, found.container, found.index, fragmented=fragmented)
+    access, reason = choose_access(source, found.container, found.index, table)
     return Media(
         container=found.container,
         codec=found.index.codec,
@@ -167,7 +166,6 @@ def _audio_index(container: Any, stream: Any) -> AudioIndex:
         starts_at_zero=starts == {0},
         duration_ticks=stream.duration,
         tick_sec=Fraction(stream.time_base),
-        num_frames=stream.frames,
         frame_samples=codec.frame_size or 0,
         bit_rate=codec.bit_rate or 0,
     )

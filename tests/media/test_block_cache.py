@@ -133,5 +133,5 @@ async def test_closing_ends_fetches_and_closes_the_reader() -> None:
     await asyncio.sleep(0)
     await cache.close()
     assert reader.closed
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(ConnectionAbortedError):
         await waiting

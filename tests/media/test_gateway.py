@@ -98,6 +98,24 @@ async def test_readers_share_one_fetch(
     assert server.bytes_sent["/talk.bin"] - opened == len(CONTENT)
 
 
+async def test_a_source_lingers_and_is_then_forgotten(
+    server: RangeServer, policy: SourcePolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows that follow each other share what was fetched; later it is all given back."""
+    source = await open_source(server.add(CONTENT), policy, tmp_path)
+    for _ in range(3):
+        async with serve(source, policy) as served:
+            await served.read(0, 1_000)
+            fetched = served.bytes_fetched
+    assert fetched == 262_144
+    monkeypatch.setattr("longform.media.gateway.LINGER_SEC", 0.01)
+    async with serve(source, policy):
+        pass
+    await asyncio.sleep(0.2)
+    async with serve(source, policy) as served:
+        assert served.bytes_fetched == 0
+
+
 async def test_threads_with_loops_of_their_own_share_the_gateway(
     content_file: str, policy: SourcePolicy, tmp_path: Path
 ) -> None:

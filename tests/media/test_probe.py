@@ -13,7 +13,7 @@ from longform.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
-from longform.media.mp4_boxes import is_fragmented
+from longform.media.mp4_boxes import AudioTable, read_audio_table
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Media, probe
 from longform.media.source import open_source
@@ -170,23 +170,55 @@ def _box(kind: bytes, content: bytes = b"", *, wide: bool = False) -> bytes:
     return (8 + len(content)).to_bytes(4, "big") + kind + content
 
 
+def _numbers(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(4, "big") for number in numbers)
+
+
+def _track(handler: bytes, *times: int, edits: int = 1) -> bytes:
+    stts = _box(b"stts", _numbers(0, len(times) // 2, *times))
+    media = _box(b"hdlr", _numbers(0, 0) + handler) + _box(b"minf", _box(b"stbl", stts))
+    return _box(b"trak", _box(b"edts", _box(b"elst", _numbers(0, edits))) + _box(b"mdia", media))
+
+
+def _movie(*tracks: bytes) -> bytes:
+    return _box(b"moov", _box(b"mvhd", b"x" * 99) + b"".join(tracks))
+
+
+VIDEO = _track(b"vide", 9, 512, 9, 513)
+
+
 @pytest.mark.parametrize(
-    ("content", "fragmented"),
+    ("content", "table"),
     [
-        (_box(b"ftyp") + _box(b"moov", _box(b"mvhd") + _box(b"trak")) + _box(b"mdat"), False),
-        (_box(b"ftyp") + _box(b"mdat", b"x" * 99, wide=True) + _box(b"moov"), False),
-        (_box(b"moov", _box(b"mvhd") + _box(b"mvex")) + _box(b"mdat"), True),
-        (_box(b"ftyp") + _box(b"moof") + _box(b"moov"), True),
-        (_box(b"free") * 2_000 + _box(b"moov"), True),
-        (b"\0\0\0\4ftyp", True),
-        (b"\0\0\0\0mdat" + b"x" * 99, True),
-        (b"", True),
+        (_movie(_track(b"soun", 99, 1024)) + _box(b"mdat"), AudioTable(False, 1024)),
+        (_movie(VIDEO, _track(b"soun", 99, 1024, 1, 7)), AudioTable(False, 1024)),
+        (_box(b"mdat", b"x" * 99, wide=True) + _movie(_track(b"soun", 9, 8)), AudioTable(False, 8)),
+        (_movie(_track(b"soun", 99, 1024, 1, 1025)), AudioTable(False, None)),
+        (_movie(_track(b"soun", 99, 1024, 2, 1023)), AudioTable(False, None)),
+        (_movie(_track(b"soun", 9, 1024, 1, 1023, 9, 1024)), AudioTable(False, None)),
+        (_movie(_track(b"soun", 99, 1024, edits=2)), AudioTable(False, None)),
+        (_movie(VIDEO), AudioTable(False, None)),
+        (_movie(_box(b"mvex"), _track(b"soun", 99, 1024)), AudioTable(True)),
+        (_box(b"ftyp") + _box(b"moof") + _movie(), AudioTable(True)),
+        (_box(b"free") * 2_000 + _movie(), AudioTable(True)),
+        (b"\0\0\0\4ftyp", AudioTable(True)),
+        (b"\0\0\0\0mdat" + b"x" * 99, AudioTable(True)),
+        (b"", AudioTable(True)),
     ],
 )
-async def test_fragments_are_found_in_the_boxes(content: bytes, fragmented: bool) -> None:
-    """Fragments, or anything that is not understood, mean that there is no full index."""
+async def test_sample_tables(content: bytes, table: AudioTable) -> None:
+    """Only a complete table of even frames is one by which windows are planned."""
 
     async def read(start: int, end: int) -> bytes:
         return content[start:end]
 
-    assert await is_fragmented(read, len(content)) is fragmented
+    assert await read_audio_table(read, len(content), 0) == table
+
+
+async def test_joined_audio_is_read_in_one_pass(policy: SourcePolicy, tmp_path: Path) -> None:
+    """Copies that were joined have uneven time stamps: windows would lose or double samples."""
+    part = encode(tmp_path / "part.m4a", *HUM, "-t", "1.9", "-c:a", "aac")
+    joined = encode(tmp_path / "joined.m4a", "-stream_loop", "3", "-i", str(part), "-c", "copy")
+    assert (await look(part, policy)).access == "windowed"
+    media = await look(joined, policy)
+    assert media.access_reason == "its audio frames are not evenly spaced in time"
