@@ -34,7 +34,7 @@ class ChunkDispatcher:
         self._store = store
         self._progress = progress
         self._settings = settings
-        self._running: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
         self.results: list[ChunkResult] = []
         self.failures: list[FailedSpan] = []
         self.errors: list[BaseException] = []
@@ -50,9 +50,9 @@ class ChunkDispatcher:
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            for task in self._running:
+            for task in self._tasks:
                 task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=error is not None)
+        await asyncio.gather(*self._tasks, return_exceptions=error is not None)
 
     async def take_cached(self, result: ChunkResult) -> None:
         """Count a chunk whose result an earlier run has left."""
@@ -63,11 +63,12 @@ class ChunkDispatcher:
     async def submit(self, job: MacroChunkJob) -> None:
         """Send a chunk to the cluster; returns once there is room for the next."""
         await self._cluster.load_engine()
-        task = asyncio.create_task(self._run(job))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        while len(self._running) >= self._cluster.slots * WINDOW_PER_SLOT:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        self._tasks.append(asyncio.create_task(self._run(job)))
+        while len(running := self._running()) >= self._cluster.slots * WINDOW_PER_SLOT:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [task for task in self._tasks if not task.done()]
 
     async def _run(self, job: MacroChunkJob) -> None:
         with dask.annotate(resources={GPU: 1 / self._settings.slots_per_worker}):

@@ -222,22 +222,33 @@ class Batcher:
         )
 
     def _decode(self, batch: list[_Pending]) -> None:
+        try:
+            results = self._call_engine(batch)
+        except LongformError as error:
+            if len(batch) > 1:
+                # One chunk may be to blame: alone, it fails nobody but itself.
+                for pending in batch:
+                    self._decode([pending])
+                return
+            batch[0].future.set_exception(error)
+            return
+        for pending, result in zip(batch, results, strict=True):
+            pending.future.set_result(result)
+
+    def _call_engine(self, batch: list[_Pending]) -> list[MicroResult]:
         requests = [pending.request for pending in batch]
         call = self._executor.submit(self.engine.transcribe, requests, batch[0].stream.options)
         error = call.exception()
         with self._changed:
             self._num_batches += 1
             self._num_chunks += len(batch)
-        if error is None and len(call.result()) != len(batch):
-            error = InvariantError(
+        if error is not None:
+            raise _typed(error)
+        if len(call.result()) != len(batch):
+            raise InvariantError(
                 f"the engine returned {len(call.result())} results for {len(batch)} micro chunks"
             )
-        if error is not None:
-            for pending in batch:
-                pending.future.set_exception(_typed(error))
-            return
-        for pending, result in zip(batch, call.result(), strict=True):
-            pending.future.set_result(result)
+        return call.result()
 
 
 def _typed(error: BaseException) -> LongformError:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,20 +45,18 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_server(
+    tmp_path_factory: pytest.TempPathFactory, at_exit: Callable[..., object]
+) -> Iterator[str]:
     """Return the API address of a real Prefect server on a free port, with a home of its own."""
     home = tmp_path_factory.mktemp("server")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PREFECT_API_URL", raising=False)
         patch.setenv("PREFECT_HOME", str(home / "none"))
         address = ensure_server(home)
-    try:
-        with temporary_settings(
-            {PREFECT_API_URL: address.api_url, PREFECT_HOME: address.prefect_home}
-        ):
-            yield address.api_url
-    finally:
-        stop_server(home)
+    at_exit(stop_server, home)
+    with temporary_settings({PREFECT_API_URL: address.api_url, PREFECT_HOME: address.prefect_home}):
+        yield address.api_url
 
 
 @pytest.fixture(scope="session")

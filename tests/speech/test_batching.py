@@ -175,6 +175,24 @@ def test_a_failure_stays_in_its_batch(raised: Exception, expected: type[Exceptio
     batcher.close()
 
 
+def test_a_chunk_to_blame_fails_alone() -> None:
+    """Its batch-mates, of whatever stream, are decoded all the same."""
+
+    def act(starts: list[int]) -> None:
+        if 13 in starts:
+            raise RuntimeError("poison")
+
+    batcher = Batcher(RecordingEngine(act), batch_size=4, linger_sec=0.05)
+    with batcher.open_stream(BEAM) as one, batcher.open_stream(BEAM) as other:
+        futures = [one.submit(chunk(12)), other.submit(chunk(13)), one.submit(chunk(14))]
+    assert [futures[0].result(WAIT_SEC).language, futures[2].result(WAIT_SEC).language] == [
+        "12",
+        "14",
+    ]
+    assert type(futures[1].exception(WAIT_SEC)) is EngineUnavailableError
+    batcher.close()
+
+
 def test_too_few_results_are_a_bug_not_a_mix_up() -> None:
     """An engine that loses a result fails the batch instead of shifting the others."""
 
