@@ -45,10 +45,10 @@ class VadParams(FrozenModel):
         description="A pause at least this long separates two stretches of speech, in milliseconds (32-5000).",
     )
     speech_pad_ms: int = Field(
-        400,
+        2_000,
         ge=0,
-        le=2_000,
-        description="Audio kept on both sides of speech, in milliseconds (0-2000).",
+        le=5_000,
+        description="Audio kept on both sides of speech, in milliseconds (0-5000). Whisper reads windows of 30 s whatever they hold, and hears the first and last words better in their surroundings.",
     )
 
 

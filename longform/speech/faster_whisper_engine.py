@@ -14,8 +14,13 @@ from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroReque
 from longform.speech.engines import engine_identity
 from longform.speech.out_of_memory import FittingEngine
 from longform.speech.segmentation import TimedWord, split_words
-from longform.speech.verdict import judge, least_bad, made_up
-from longform.speech.whisper_windows import EncodedWindows, Hypothesis, WhisperWindows
+from longform.speech.verdict import judge, least_bad, leaves_speech, made_up
+from longform.speech.whisper_windows import (
+    EncodedWindows,
+    Hypothesis,
+    WhisperWindows,
+    is_short,
+)
 from longform.transcript.segment import DecodePath, Segment, Word
 
 if TYPE_CHECKING:
@@ -68,12 +73,12 @@ class FasterWhisperEngine:
         encoded = self._windows.encode([request.chunk.pcm for request in batch])
         spoken = self._languages(batch, encoded, options)
         codes = [code for code, _ in spoken]
-        first = self._windows.generate(encoded, range(len(batch)), codes, options)
-        settled = [
-            self._settle(encoded, index, code, hypothesis, options)
-            for index, (code, hypothesis) in enumerate(zip(codes, first, strict=True))
-        ]
         chunks = [request.chunk for request in batch]
+        first = self._first(encoded, chunks, codes, options)
+        settled = [
+            self._settle(encoded, index, codes[index], first[index], options)
+            for index in range(len(batch))
+        ]
         words = self._words(encoded, chunks, codes, [each.kept for each in settled], options)
         return [
             _result(chunks[index], spoken[index], settled[index], words.get(index, []), options)
@@ -90,6 +95,30 @@ class FasterWhisperEngine:
             request.languages.decide(request.chunk.span.start_sample, probabilities)
             for request, probabilities in zip(batch, heard, strict=True)
         ]
+
+    def _first(
+        self,
+        encoded: EncodedWindows,
+        chunks: Sequence[MicroChunk],
+        codes: Sequence[str],
+        options: DecodeOptions,
+    ) -> dict[int, Hypothesis]:
+        """Decode every window once: short ones with time stamps, where those reach its end."""
+        found: dict[int, Hypothesis] = {}
+
+        def decode(indices: list[int], with_timestamps: bool) -> None:
+            if indices:
+                languages = [codes[index] for index in indices]
+                hypotheses = self._windows.generate(
+                    encoded, indices, languages, options, with_timestamps=with_timestamps
+                )
+                found.update(zip(indices, hypotheses, strict=True))
+
+        short = [i for i, chunk in enumerate(chunks) if is_short(chunk.span.num_samples)]
+        decode(short, with_timestamps=True)
+        whole = {i for i in short if not leaves_speech(chunks[i], found[i].heard_samples)}
+        decode([i for i in range(len(chunks)) if i not in whole], with_timestamps=False)
+        return found
 
     def _settle(
         self,

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from longform.chunking.micro_chunk import MicroChunk
 from longform.params import FallbackParams
 from longform.speech.segmentation import TimedWord
-from longform.timeline import Span
+from longform.timeline import SAMPLE_RATE_HZ, Span
 
 Verdict = Literal["good", "again", "silence"]
 
@@ -28,6 +29,9 @@ _SURE_LOG_PROB = -0.5
 
 # Words that the decoder made up over silence are improbable; real ones beside silence are not.
 _DOUBTFUL_WORD_PROBABILITY = 0.5
+
+# Voice activity and Whisper disagree about the end of speech by less than this.
+_MAX_UNHEARD_SAMPLES = SAMPLE_RATE_HZ  # 1 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,20 @@ def made_up(words: Sequence[TimedWord], speech: Sequence[Span]) -> bool:
     heard = any(part.intersection(word.span) for word in words for part in speech)
     mean_probability = sum(word.probability for word in words) / len(words)
     return not heard and mean_probability < _DOUBTFUL_WORD_PROBABILITY
+
+
+def leaves_speech(chunk: MicroChunk, heard_samples: int | None) -> bool:
+    """Return whether more than a second of detected speech lies behind the last time stamp.
+
+    Args:
+        chunk: the micro chunk.
+        heard_samples: the last time stamp, in samples from the chunk's start; None: no stamp.
+    """
+    if heard_samples is None:
+        return False
+    heard_to = chunk.span.start_sample + heard_samples
+    left = sum(max(0, s.end_sample - max(s.start_sample, heard_to)) for s in chunk.speech)
+    return left > _MAX_UNHEARD_SAMPLES
 
 
 def _longest_run(words: list[str], length: int) -> int:

@@ -13,14 +13,17 @@ from longform.chunking.micro_chunk import MicroChunk, Pcm
 from longform.chunking.micro_silence import SilenceMicroChunker
 from longform.chunking.micro_vad import VadMicroChunker
 from longform.chunking.vad import FRAME_SAMPLES, GROUP_FRAMES
-from longform.params import TranscribeParams
+from longform.params import TranscribeParams, VadParams
 from longform.timeline import Span, require_tiling
 from tests.support.pcm_streams import blockings, in_blocks, loudness_model, noise, stretches
 
 LIMIT_SEC = 5.0
 LIMIT = int(LIMIT_SEC * 16_000)
 STRETCH = GROUP_FRAMES * FRAME_SAMPLES  # what VAD reads at once
-PARAMS = TranscribeParams(micro_chunk_size_sec=LIMIT_SEC)
+PARAMS = TranscribeParams(
+    micro_chunk_size_sec=LIMIT_SEC,
+    vad=VadParams(speech_pad_ms=400, min_silence_duration_ms=160, min_speech_duration_ms=0),
+)
 
 Make = Callable[[TranscribeParams, int], MicroChunker]
 loudness_vad: Make = partial(VadMicroChunker, model=loudness_model)

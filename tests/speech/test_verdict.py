@@ -1,7 +1,9 @@
 """The verdict on decoded windows: loops and noise are rejected, real repetition is not."""
 
+import numpy as np
 import pytest
 
+from longform.chunking.micro_chunk import MicroChunk
 from longform.params import FallbackParams
 from longform.speech.segmentation import TimedWord
 from longform.speech.verdict import (
@@ -9,6 +11,7 @@ from longform.speech.verdict import (
     compression_ratio,
     judge,
     least_bad,
+    leaves_speech,
     loops,
     made_up,
 )
@@ -79,3 +82,12 @@ def test_only_doubtful_words_over_silence_are_made_up() -> None:
     assert made_up(doubtful, speech)
     assert not made_up(sure, speech)
     assert not made_up(heard, speech)
+
+
+def test_speech_behind_the_last_time_stamp_is_noticed() -> None:
+    """A window that was not heard to its end is told by the speech that is left."""
+    speech = (Span(16_000, 64_000), Span(96_000, 128_000))
+    chunk = MicroChunk(Span(16_000, 144_000), np.zeros(128_000, np.int16), speech)
+    assert leaves_speech(chunk, 48_000)
+    assert not leaves_speech(chunk, 112_000 - 16_000)
+    assert not leaves_speech(chunk, None)
