@@ -7,30 +7,36 @@ off or foreign reads as missing. Nothing is ever unpickled.
 import json
 import logging
 import re
-import secrets
 from hashlib import sha256
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from longform.errors import InvariantError, OutputError
 from longform.params import TranscribeParams
 from longform.timeline import Span
+from longform.transcript.output_place import OutputPlace, open_place
 from longform.transcript.segment import ChunkResult
 
 logger = logging.getLogger(__name__)
 
-RECORD_VERSION = 1  # raise when a record of today cannot be read as one of yesterday
+# Raise when the same recording and parameters would give another text, or when a record's
+# model changes its meaning: older records then have keys that nobody asks for.
+RECORD_VERSION = 1
+
 _KEY = re.compile(r"[0-9a-f]{64}")
 
-# Parameters that cannot change the text of a chunk, given its span.
-_WITHOUT_EFFECT_ON_TEXT = {
-    "macro_chunk_size_sec",
-    "split_search_sec",
-    "batch_size",
-    "on_chunk_failure",
-    "model",  # its sha256 is in the key
-}
+# Parameters that cannot change the text of a chunk, given its span. Every other one is part
+# of the key, so that a parameter which is added later is in it from the start.
+WITHOUT_EFFECT_ON_TEXT = frozenset(
+    {
+        "macro_chunk_size_sec",
+        "split_search_sec",
+        "batch_size",
+        "on_chunk_failure",
+        "model",  # its sha256 is in the key
+    }
+)
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -45,13 +51,16 @@ def chunk_key(
     model_sha256: str | None,
     engine_identity: str,
 ) -> str:
-    """Return the key of a chunk's result: all that decides on it, and nothing else."""
+    """Return the key of a chunk's result, sha256 in hex: all that decides on it, nothing else.
+
+    The address of the recording is no part of it: signed URLs change.
+    """
     identity = {
         "version": RECORD_VERSION,
         "fingerprint": fingerprint,
         "audio_stream": audio_stream,
         "span": [span.start_sample, span.end_sample, open_ended],
-        "params": params.model_dump(mode="json", exclude=_WITHOUT_EFFECT_ON_TEXT),
+        "params": params.model_dump(mode="json", exclude=set(WITHOUT_EFFECT_ON_TEXT)),
         "model": model_sha256 or params.model,
         "engine": engine_identity,
     }
@@ -59,7 +68,7 @@ def chunk_key(
 
 
 class RecordStore(Generic[Record]):
-    """Records of one model class, by key."""
+    """Records of one model class, by key. Any number of processes may read and write it."""
 
     def __init__(self, root: str, model: type[Record]) -> None:
         self._root = root.rstrip("/")
@@ -67,63 +76,57 @@ class RecordStore(Generic[Record]):
 
     def get(self, key: str) -> Record | None:
         """Return a record, or None where there is none that can be trusted."""
-        file_system, path = self._place(key)
+        place, name = self._place(key)
         try:
-            text = file_system.cat_file(path)
-        except FileNotFoundError:
+            content = place.read(name)
+        except OutputError as error:
+            logger.warning("a cached record cannot be read: %s", error)
             return None
-        except OSError as error:
-            logger.warning("cannot read the cached record %s: %s", path, error)
+        if content is None:
             return None
-        return self._parse(text, path)
+        try:
+            return self._parse(content, key)
+        # A file that is not one of ours may be anything; nesting can exhaust json's stack.
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            address, reason = place.address(name), type(error).__name__
+            logger.warning("ignoring the damaged cached record %s (%s)", address, reason)
+            return None
 
     def put(self, key: str, record: Record) -> None:
-        """Store a record; it appears whole or not at all, and the last writer wins.
+        """Store a record; readers see all of it or none, and the last writer wins.
 
         Raises:
             OutputError: the store cannot be written.
         """
         payload = record.model_dump_json()
-        document = {"checksum": sha256(payload.encode()).hexdigest(), "payload": payload}
-        file_system, path = self._place(key)
-        partial = f"{path}.{secrets.token_hex(4)}.partial"
+        document = {"checksum": self._checksum(key, payload), "payload": payload}
+        place, name = self._place(key)
         try:
-            file_system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            file_system.pipe_file(partial, json.dumps(document).encode())
-            file_system.mv(partial, path)
-        except OSError as error:
-            raise OutputError(
-                f"the cache {self._root} cannot be written ({error.strerror or error}): make room, "
-                "or set LONGFORM_CHUNK_STORE to a place that can be"
-            ) from error
+            place.write(name, json.dumps(document).encode())
+        except OutputError as error:
+            hint = "LONGFORM_CHUNK_STORE names another place for cached results"
+            raise OutputError(f"{error} ({hint})") from error
 
-    def has(self, key: str) -> bool:
-        """Return whether there is a record, in whatever condition."""
-        file_system, path = self._place(key)
-        return bool(file_system.exists(path))
+    def _checksum(self, key: str, payload: str) -> str:
+        # With key and class, so that a sound record in a wrong place counts as damaged.
+        return sha256("\n".join((self._model.__name__, key, payload)).encode()).hexdigest()
 
-    def _parse(self, text: bytes, path: str) -> Record | None:
-        try:
-            document = json.loads(text)
-            payload = document["payload"]
-            if sha256(payload.encode()).hexdigest() != document["checksum"]:
-                raise ValueError("its checksum is wrong")
-            return self._model.model_validate_json(payload)
-        except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-            logger.warning("ignoring the damaged cached record %s: %s", path, error)
-            return None
+    def _parse(self, content: bytes, key: str) -> Record:
+        document = json.loads(content)
+        payload = document["payload"]
+        if self._checksum(key, payload) != document["checksum"]:
+            raise ValueError("the checksum is wrong")
+        return self._model.model_validate_json(payload)
 
-    def _place(self, key: str) -> tuple[Any, str]:
-        from fsspec.core import url_to_fs
-
+    def _place(self, key: str) -> tuple[OutputPlace, str]:
         if not _KEY.fullmatch(key):
             raise InvariantError(f"not a cache key: {key!r}")
-        file_system, base = url_to_fs(self._root)
-        return file_system, f"{str(base).rstrip('/')}/{key[:2]}/{key}.json"
+        # Folders by the first two digits: one folder of a million files is slow to open.
+        return open_place(f"{self._root}/{key[:2]}"), f"{key}.json"
 
 
 class ChunkStore:
-    """Results of macro chunks."""
+    """Results of macro chunks; the root is a folder or an fsspec URL."""
 
     def __init__(self, root: str) -> None:
         self._records = RecordStore(root, ChunkResult)
@@ -134,10 +137,18 @@ class ChunkStore:
         return result if result is not None and result.key == key else None
 
     def put(self, result: ChunkResult) -> None:
-        """Store a result under its own key."""
+        """Store a result under its own key.
+
+        Raises:
+            OutputError: the store cannot be written.
+        """
         self._records.put(result.key, result)
 
     def put_missing(self, result: ChunkResult) -> None:
-        """Store a result unless it is there."""
-        if not self._records.has(result.key):
+        """Store a result unless a sound one is there.
+
+        Raises:
+            OutputError: the store cannot be written.
+        """
+        if self.get(result.key) is None:
             self.put(result)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from longform.params import FrozenModel
-from longform.timeline import Span, require_tiling
+from longform.timeline import Span
+from longform.transcript.coverage import join_coverage
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
 
 
@@ -16,9 +18,23 @@ class FailedSpan:
     span: Span
     reason: str
 
+    @property
+    def interval(self) -> Interval:
+        """The span as part of the coverage."""
+        return Interval(
+            start_sample=self.span.start_sample,
+            end_sample=self.span.end_sample,
+            kind="failed",
+            detail=self.reason,
+        )
+
 
 class Transcript(FrozenModel):
-    """Segments in order of time, and what became of every sample of the recording."""
+    """Segments in order of time, and what became of every sample of the recording.
+
+    Segments begin in order and do not overlap; words lie in their segment, in order.
+    `coverage` tiles `[0, num_samples)`.
+    """
 
     segments: tuple[Segment, ...]
     coverage: tuple[Interval, ...]
@@ -26,64 +42,59 @@ class Transcript(FrozenModel):
 
 
 def join(results: Sequence[ChunkResult], failures: Sequence[FailedSpan]) -> Transcript:
-    """Join chunk results; the outcome does not depend on their order.
+    """Join chunk results; the outcome does not depend on their order, and no text is lost.
 
     Raises:
         InvariantError: the chunks do not tile the recording.
     """
-    ordered = sorted(results, key=lambda result: result.index)
-    parts = [interval for result in ordered for interval in result.coverage]
-    parts += [_failed(failure) for failure in failures]
-    parts.sort(key=lambda part: (part.start_sample, part.end_sample))
-    num_samples = max((part.end_sample for part in parts), default=0)
-    require_tiling([part.span for part in parts], Span(0, num_samples))
+    coverage = join_coverage(
+        [interval for result in results for interval in result.coverage]
+        + [failure.interval for failure in failures]
+    )
+    in_time = sorted(results, key=lambda result: (result.start_sample, result.index))
+    within = [segment for result in in_time for segment in _within_chunk(result)]
     return Transcript(
-        segments=_monotonic([segment for result in ordered for segment in result.segments]),
-        coverage=_merged(parts),
-        num_samples=num_samples,
+        segments=_disjoint(within),
+        coverage=coverage,
+        num_samples=coverage[-1].end_sample if coverage else 0,
     )
 
 
-def _failed(failure: FailedSpan) -> Interval:
-    span = failure.span
-    return Interval(
-        start_sample=span.start_sample,
-        end_sample=span.end_sample,
-        kind="failed",
-        detail=failure.reason,
-    )
+def _within_chunk(result: ChunkResult) -> list[Segment]:
+    """Return the chunk's segments in order of time, none of them reaching out of the chunk."""
+    in_time = sorted(result.segments, key=lambda segment: segment.start_sample)
+    return [_clamped(segment, result.span) for segment in in_time]
 
 
-def _merged(parts: Sequence[Interval]) -> tuple[Interval, ...]:
-    merged: list[Interval] = []
-    for part in parts:
-        last = merged[-1] if merged else None
-        if last is not None and (last.kind, last.detail) == (part.kind, part.detail):
-            merged[-1] = last.model_copy(update={"end_sample": part.end_sample})
-        elif part.span.num_samples:
-            merged.append(part)
-    return tuple(merged)
+def _disjoint(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Let a segment end where the next begins: starts are what Whisper times best."""
+    if not segments:
+        return ()
+    shortened = [
+        _clamped(segment, Span(segment.start_sample, following.start_sample))
+        for segment, following in pairwise(segments)
+    ]
+    return (*shortened, segments[-1])
 
 
-def _monotonic(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    position = 0
-    clamped: list[Segment] = []
-    for segment in segments:
-        start = max(segment.start_sample, position)
-        end = max(segment.end_sample, start)
-        words = _words_from(segment.words, start)
-        clamped.append(
-            segment.model_copy(update={"start_sample": start, "end_sample": end, "words": words})
-        )
-        position = end
-    return tuple(clamped)
+def _clamped(segment: Segment, span: Span) -> Segment:
+    start = _between(segment.start_sample, span.start_sample, span.end_sample)
+    end = _between(segment.end_sample, start, span.end_sample)
+    if (start, end) == (segment.start_sample, segment.end_sample) and not segment.words:
+        return segment
+    words = _ordered_words(segment.words, Span(start, end))
+    return segment.model_copy(update={"start_sample": start, "end_sample": end, "words": words})
 
 
-def _words_from(words: Sequence[Word], position: int) -> tuple[Word, ...]:
-    clamped: list[Word] = []
+def _ordered_words(words: Sequence[Word], span: Span) -> tuple[Word, ...]:
+    """Clamp words into `span`, each behind the one before it; their order is the text's."""
+    position, ordered = span.start_sample, []
     for word in words:
-        start = max(word.start_sample, position)
-        end = max(word.end_sample, start)
-        clamped.append(word.model_copy(update={"start_sample": start, "end_sample": end}))
-        position = end
-    return tuple(clamped)
+        start = _between(word.start_sample, position, span.end_sample)
+        position = _between(word.end_sample, start, span.end_sample)
+        ordered.append(word.model_copy(update={"start_sample": start, "end_sample": position}))
+    return tuple(ordered)
+
+
+def _between(sample: int, low: int, high: int) -> int:
+    return min(max(sample, low), high)
