@@ -28,10 +28,12 @@ class VadMicroChunker:
         self, params: TranscribeParams, start_sample: int, model: SpeechModel | None = None
     ) -> None:
         self._limit = to_samples(params.micro_chunk_size_sec)
-        self._pad = ms_to_samples(params.vad.speech_pad_ms)
+        # A quarter at most, so that the second half of a full window is speech.
+        self._pad = min(ms_to_samples(params.vad.speech_pad_ms), self._limit // 4)
         self._smoothing = params.silence_detection_smoothing_num_samples
         min_silence = ms_to_samples(params.vad.min_silence_duration_ms)
-        # After speech there is at least this much audio that can be kept as its padding.
+        # After speech there is at least this much audio that can be kept as its padding; in
+        # front of speech that needs the room, padding shrinks to the same.
         self._tail = min(self._pad, min_silence // 2)
         # By so much later it is known whether speech had ended within a window.
         self._lag = min_silence + 2 * FRAME_SAMPLES
@@ -78,10 +80,12 @@ class VadMicroChunker:
         """Add speech that has ended to the window, or begin a new window with it."""
         if self._packed and speech.span.end_sample + self._tail > self._window_start + self._limit:
             self._flush(next_start=speech.span.start_sample)
-        while speech.span.end_sample - self._padded_start(speech) > self._limit:
+        end = speech.span.end_sample
+        while end - self._latest_start(speech) > self._limit:
             speech = self._cut_off(speech)
         if not self._packed:
-            self._window_start = self._padded_start(speech)
+            fitting = min(end + self._tail - self._limit, self._latest_start(speech))
+            self._window_start = max(self._padded_start(speech), fitting)
         self._packed.append(speech.span)
 
     def _flush_if_full(self) -> None:
@@ -92,13 +96,16 @@ class VadMicroChunker:
                 self._flush(next_start=going_on.span.start_sample)
             elif position >= self._packed[-1].end_sample + 2 * self._pad:
                 self._flush(next_start=None)
-        if going_on is not None and not self._packed:
-            start = self._padded_start(going_on)
-            if position >= start + self._limit + self._lag:
-                self._speech.cut(self._cut_off(going_on).span.start_sample)
+        if going_on is None or self._packed:
+            return
+        if position >= self._latest_start(going_on) + self._limit + self._lag:
+            self._speech.cut(self._cut_off(going_on).span.start_sample)
 
     def _padded_start(self, speech: Speech) -> int:
         return max(self._cut_end, speech.span.start_sample - self._pad)
+
+    def _latest_start(self, speech: Speech) -> int:
+        return max(self._cut_end, speech.span.start_sample - self._tail)
 
     def _flush(self, next_start: int | None) -> None:
         """Emit the packed speech, padded at most halfway to the speech after it."""

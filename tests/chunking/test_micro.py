@@ -41,7 +41,7 @@ VADS = st.builds(
             )
         }
     ),
-    st.sampled_from([0, 33, 400, 2_000]),
+    st.sampled_from([0, 33, 400, 2_000, 5_000]),
     st.sampled_from([32, 160, 1_000, 5_000]),
     st.sampled_from([0, 250, 5_000]),
 )
@@ -188,6 +188,14 @@ def test_close_speech_is_parted_in_the_middle_of_the_pause() -> None:
     first, second = cut(loudness_vad(PARAMS, 0), [pcm])
     assert first.span.end_sample == second.span.start_sample
     assert abs(first.span.end_time_sec - 4.65) <= 0.032
+
+
+def test_padding_gives_way_to_speech_that_just_fits() -> None:
+    """Speech of nearly the limit stays whole, with less audio before it than was asked for."""
+    pcm = loud_at(10 * 16_000, (2, 6.8))
+    (chunk,) = cut(loudness_vad(PARAMS, 0), [pcm])
+    assert chunk.span.start_time_sec < 2
+    assert chunk.span.end_time_sec > 6.8
 
 
 def test_endless_speech_is_cut_at_its_longest_short_pause() -> None:
