@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -262,10 +262,9 @@ def check_before_start(request: Request) -> None:
     Raises:
         LongformError: the first thing that is wrong.
     """
-    from longform.transcript.write import check_writable
-
     from longform.media.source import check_exists
     from longform.speech.engine_choice import choose_engine
+    from longform.transcript.write import check_writable
 
     for media in request.media:
         check_exists(media)
@@ -287,21 +286,24 @@ def enter_environment(settings: Settings, *, verbose: bool) -> None:
 
 async def transcribe_all(request: Request) -> int:
     """Transcribe one recording after the other; return the exit code of the first that failed."""
-    code = COMPLETE
-    for media in request.media:
-        try:
-            output = await transcribe_one(media, request)
-            present(output, request)
-        except IncompleteTranscriptError as error:
-            sys.stderr.write(f"longform: {error}\n")
-            code = code or INCOMPLETE
-        except LongformError as error:
-            sys.stderr.write(f"longform: {error}\n")
-            code = code or exit_code(error)
-    return code
+    codes = [await transcribe_one(media, request) for media in request.media]
+    return next((code for code in codes if code != COMPLETE), COMPLETE)
 
 
-async def transcribe_one(media: str, request: Request) -> "TranscribeOutput":
+async def transcribe_one(media: str, request: Request) -> int:
+    """Transcribe one recording, show what came of it, and return its exit code."""
+    try:
+        output = await run_flow(media, request)
+    except LongformError as error:
+        sys.stderr.write(f"longform: {error}\n")
+        if isinstance(error, IncompleteTranscriptError):
+            present(cast("TranscribeOutput", error.output), request)
+        return exit_code(error)
+    present(output, request)
+    return INCOMPLETE if output.failed_sec else COMPLETE
+
+
+async def run_flow(media: str, request: Request) -> "TranscribeOutput":
     """Run the flow in this process, with a display around it."""
     from flows.transcribe import transcribe as transcribe_flow
 
@@ -317,11 +319,24 @@ async def transcribe_one(media: str, request: Request) -> "TranscribeOutput":
 
 
 def present(output: "TranscribeOutput", request: Request) -> None:
-    """Print what the caller asked for on stdout, and what happened on stderr."""
+    """Print what the caller asked for on stdout; what happened, and where to look, on stderr."""
+    for warning in output.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
     if request.as_json:
         sys.stdout.write(output.model_dump_json() + "\n")
         return
     if request.print_text:
-        sys.stdout.write("\n".join(s.text.strip() for s in output.segments) + "\n")
-    for path in output.files:
-        sys.stdout.write(f"{path}\n")
+        sys.stdout.write("\n".join(segment.text.strip() for segment in output.segments) + "\n\n")
+    sys.stdout.write("".join(f"{path}\n" for path in output.files))
+    if not request.quiet:
+        sys.stderr.write(closing_line(output))
+
+
+def closing_line(output: "TranscribeOutput") -> str:
+    """Return the run in figures and the address at which it can be looked at."""
+    figures = (
+        f"{output.input_duration_sec:.1f} s of audio in {output.processing_duration_sec:.1f} s "
+        f"({output.speedup:.1f} x real time), {len(output.segments)} segments"
+    )
+    where = f"look at the run: {output.run_url}\n" if output.run_url else ""
+    return f"{figures}\n{where}"

@@ -4,9 +4,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from longform.transcript.chunk_store import ChunkStore
-from longform.transcript.join import FailedSpan
-
 from flows.cluster import RunCluster
 from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
@@ -15,6 +12,8 @@ from longform.media.work_store import WorkStore
 from longform.plan import Plan, PlannedChunk, plan_key
 from longform.run import Run, plan_store
 from longform.settings import Settings
+from longform.transcript.chunk_store import ChunkStore
+from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
 
 

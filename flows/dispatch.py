@@ -6,8 +6,6 @@ from typing import Self
 
 import dask
 from distributed import KilledWorker
-from longform.transcript.chunk_store import ChunkStore
-from longform.transcript.join import FailedSpan
 
 from flows.cluster import RunCluster
 from flows.macro_chunk import run_macro_chunk
@@ -17,6 +15,8 @@ from infra.cluster import GPU
 from longform.errors import LongformError
 from longform.macro_chunk import MacroChunkJob, discard_audio
 from longform.settings import Settings
+from longform.transcript.chunk_store import ChunkStore
+from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
 
 # Beyond the chunks that run, as many again wait at the cluster: enough that no slot idles,

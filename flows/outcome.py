@@ -14,7 +14,9 @@ T = TypeVar("T")
 
 async def outcome(future: PrefectFuture[Coroutine[Any, Any, T]]) -> "T | BaseException":
     """Return what a task on the Dask cluster returned or raised."""
-    dask_future = cast(Any, future).wrapped_future
+    # Typed for a coroutine, because the task function is one; what comes back is its value.
+    untyped: Any = future
+    dask_future = untyped.wrapped_future
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
 
@@ -25,12 +27,13 @@ async def outcome(future: PrefectFuture[Coroutine[Any, Any, T]]) -> "T | BaseExc
     dask_future.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
     await ended
     try:
-        return cast(
-            "T | BaseException", await asyncio.to_thread(future.result, raise_on_failure=False)
+        ended_with: T | BaseException = await asyncio.to_thread(
+            untyped.result, raise_on_failure=False
         )
     except KilledWorker as error:
         await _mark_crashed(future)
-        return error
+        return cast(BaseException, error)
+    return ended_with
 
 
 async def result(future: PrefectFuture[Coroutine[Any, Any, T]]) -> T:

@@ -44,6 +44,11 @@ class ProgressReporter:
             await asyncio.gather(self._refresher, return_exceptions=True)
         await self._update_artifact()
 
+    @property
+    def run_url(self) -> str:
+        """Where the run can be looked at; empty where the server has no pages."""
+        return self._now.run_url
+
     def stage(self, name: str) -> None:
         """Say what the run is doing now."""
         self._tell(stage=name)

@@ -84,6 +84,7 @@ async def transcribe(
         output = await join(
             run, outcomes.results, outcomes.failures, time.monotonic() - started_sec
         )
+        output = output.model_copy(update={"run_url": progress.run_url})
         output = await write_outputs(output, output_formats, output_dir or settings.output_dir)
         await publish_summary(output, outcomes.results, outcomes.num_cached)
         progress.stage("done")

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from longform.transcript.join import FailedSpan
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from longform.run import Run
+from longform.transcript.join import FailedSpan
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.segment import ChunkResult
 

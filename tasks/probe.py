@@ -7,10 +7,9 @@ from longform.media import probe as domain
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Media
 from longform.media.source import Source
-from tasks.retries import retrying
 
 
-@task(name="probe", task_run_name="probe", cache_policy=NO_CACHE, **retrying)
+@task(name="probe", task_run_name="probe", cache_policy=NO_CACHE)
 async def probe(source: Source, policy: SourcePolicy, ffmpeg: str | None) -> Media:
     """Read container, streams, duration and access mode."""
     return await domain.probe(source, policy, ffmpeg)

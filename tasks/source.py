@@ -1,4 +1,8 @@
-"""Stage `source`: check the address and pin what lies behind it."""
+"""Stage `source`: check the address and pin what lies behind it.
+
+The domain retries requests by itself, so another round of retries here would only make a
+user wait a minute to hear that a host refuses.
+"""
 
 from pathlib import Path
 
@@ -8,10 +12,9 @@ from prefect.cache_policies import NO_CACHE
 from longform.media import source as domain
 from longform.media.policy import SourcePolicy
 from longform.media.source import Source
-from tasks.retries import retrying
 
 
-@task(name="source", task_run_name="source", cache_policy=NO_CACHE, **retrying)
+@task(name="source", task_run_name="source", cache_policy=NO_CACHE)
 async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
     """Open the source: policy, validators, fingerprint."""
     return await domain.open_source(media_url, policy, scratch_dir)

@@ -1,8 +1,8 @@
-"""A real Prefect server and a real Dask cluster of processes, once for all tests of the flows."""
+"""A real Dask cluster of processes with a scripted engine, once for all tests of the flows."""
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from infra.cluster import local_cluster
-from infra.server import ensure_server, stop_server
+from infra.prefect_api import ServerAddress
 from longform.settings import Settings
 from tests.conftest import REPO_ROOT
 from tests.support.scripted_engine import SCRIPT_VARIABLE
-
-WELCOME = REPO_ROOT / "examples" / "welcome.flac"
 
 
 @dataclass(frozen=True)
@@ -45,21 +43,6 @@ class Stage:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(
-    tmp_path_factory: pytest.TempPathFactory, at_exit: Callable[..., object]
-) -> Iterator[str]:
-    """Return the API address of a real Prefect server on a free port, with a home of its own."""
-    home = tmp_path_factory.mktemp("server")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PREFECT_API_URL", raising=False)
-        patch.setenv("PREFECT_HOME", str(home / "none"))
-        address = ensure_server(home)
-    at_exit(stop_server, home)
-    with temporary_settings({PREFECT_API_URL: address.api_url, PREFECT_HOME: address.prefect_home}):
-        yield address.api_url
-
-
-@pytest.fixture(scope="session")
 def scripted_cluster(
     tmp_path_factory: pytest.TempPathFactory, prefect_server: str
 ) -> Iterator[Stage]:
@@ -68,10 +51,12 @@ def scripted_cluster(
     script, calls = home / "script.json", home / "calls.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCRIPT_VARIABLE, str(script))
-        patch.setenv("PREFECT_API_URL", prefect_server)
+        for name, value in prefect_server.environment().items():
+            patch.setenv(name, value)
         patch.setenv("PYTHONPATH", str(REPO_ROOT))
         settings = Settings(home=home, engine="tests.support.scripted_engine:create")
-        with local_cluster(settings) as cluster:
+        api = {PREFECT_API_URL: prefect_server.api_url, PREFECT_HOME: prefect_server.prefect_home}
+        with local_cluster(settings) as cluster, temporary_settings(api):
             yield Stage(home, script, calls, cluster.scheduler_address)
 
 

@@ -12,7 +12,8 @@ from longform.errors import IncompleteTranscriptError
 from longform.params import TranscribeParams
 from longform.timeline import Span, require_tiling, to_samples
 from longform.transcript.output import TranscribeOutput
-from tests.flows.conftest import WELCOME, Stage
+from tests.conftest import WELCOME
+from tests.flows.conftest import Stage
 
 pytestmark = pytest.mark.server
 
@@ -98,7 +99,9 @@ async def test_a_chunk_that_fails_for_good_is_reported_and_redone_alone(
     start = next(start for batch in stage.engine_calls for start in batch if start > 30 * 16_000)
     stage.direct(fail_first={str(start): 99}, error="InvariantError")
     shutil.rmtree(tmp_path / "chunks")
-    with pytest.raises(IncompleteTranscriptError, match=f"1 of {NUM_CHUNKS} chunks failed") as raised:
+    with pytest.raises(
+        IncompleteTranscriptError, match=f"1 of {NUM_CHUNKS} chunks failed"
+    ) as raised:
         await run(WELCOME, tmp_path / "b")
     partial = raised.value.output
     assert isinstance(partial, TranscribeOutput)

@@ -1,0 +1,5 @@
+"""`python -m cli` is `longform`."""
+
+from cli.main import main
+
+main()
