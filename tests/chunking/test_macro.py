@@ -22,6 +22,8 @@ PARAMS = TranscribeParams(macro_chunk_size_sec=10, split_search_sec=2)
 SIZE, SEARCH = 160_000, 32_000
 WINDOW = Span(SIZE - SEARCH, SIZE + SEARCH)
 
+# Short ones, which are not cut at all, and others that are cut once or more.
+recordings = stretches() | stretches(min_stretches=8, min_sec=3.5)
 cutting = st.builds(
     lambda size, search: TranscribeParams(macro_chunk_size_sec=size, split_search_sec=search),
     st.sampled_from([10.0, 12.3, 30.0]),
@@ -111,7 +113,7 @@ def test_a_window_with_less_audio_than_expected_is_split_in_what_there_is() -> N
 
 
 @settings(max_examples=60, deadline=None)
-@given(pcm=stretches(), params=cutting, lengths=blockings())
+@given(pcm=recordings, params=cutting, lengths=blockings())
 def test_the_stream_is_cut_exactly_as_its_windows_would_be(
     pcm: Pcm, params: TranscribeParams, lengths: list[int]
 ) -> None:
@@ -134,11 +136,19 @@ def test_the_stream_is_cut_exactly_as_its_windows_would_be(
 
 
 @settings(max_examples=30, deadline=None)
-@given(pcm=stretches(), lengths=blockings())
+@given(pcm=recordings, lengths=blockings())
 def test_events_come_in_order(pcm: Pcm, lengths: list[int]) -> None:
     """All audio of a chunk comes before its end, and its end before the next chunk."""
     order = [(e.index, isinstance(e, MacroEnd)) for e in streamed(pcm, PARAMS, lengths)]
     assert order == sorted(order)
+
+
+def test_a_chunk_begins_where_the_one_before_it_ends() -> None:
+    """Four boundaries give five chunks, each behind the other."""
+    pcm = noise(300, 55 * 16_000)
+    ends = [e for e in streamed(pcm, PARAMS, [50_000]) if isinstance(e, MacroEnd)]
+    spans = [end.span for end in ends]
+    assert spans == [Span(i * SIZE, (i + 1) * SIZE) for i in range(4)] + [Span(4 * SIZE, len(pcm))]
 
 
 def test_the_cutter_holds_back_no_more_than_a_window_and_a_last_chunk() -> None:

@@ -24,10 +24,13 @@ def noise(amplitude: int, num_samples: int, seed: int = 0) -> Pcm:
     return values.astype(np.int16)
 
 
-def stretches(max_stretches: int = 12, max_sec: float = 8.0) -> st.SearchStrategy[Pcm]:
+def stretches(
+    min_stretches: int = 0, max_stretches: int = 12, min_sec: float = 0.0, max_sec: float = 8.0
+) -> st.SearchStrategy[Pcm]:
     """Streams of loud, middling, quiet and silent stretches."""
-    one = st.tuples(st.sampled_from(list(LEVELS)), st.integers(0, int(max_sec * 16_000)))
-    return st.lists(one, max_size=max_stretches).map(
+    lengths = st.integers(int(min_sec * 16_000), int(max_sec * 16_000))
+    one = st.tuples(st.sampled_from(list(LEVELS)), lengths)
+    return st.lists(one, min_size=min_stretches, max_size=max_stretches).map(
         lambda parts: np.concatenate(
             [np.empty(0, np.int16), *(noise(a, n, seed) for seed, (a, n) in enumerate(parts))]
         )

@@ -155,8 +155,10 @@ def test_a_sound_record_of_another_key_or_class_is_a_miss(tmp_path: Path) -> Non
     path = record_file(tmp_path)
     path.with_name(f"{other}.json").write_bytes(path.read_bytes())
     assert store.get(other) is None
-    plans = RecordStore(str(tmp_path), VadParams)
-    assert plans.get(KEY) is None
+    results = RecordStore(str(tmp_path), ChunkResult)
+    assert results.get(KEY) == result()
+    assert results.get(other) is None
+    assert RecordStore(str(tmp_path), VadParams).get(KEY) is None
 
 
 def test_a_record_of_an_older_schema_is_a_miss(tmp_path: Path) -> None:
