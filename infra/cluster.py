@@ -19,6 +19,9 @@ from longform.settings import Settings
 GPU = "GPU"
 IO = "IO"
 IO_SLOTS_PER_WORKER = 2  # boundary searches at a time beside the macro chunks of one worker
+# Idle threads of OpenMP spin by default: CPU time that speeds nothing up, and that decoding
+# and VAD, which run beside the model, then lack.
+OPENMP = {"OMP_WAIT_POLICY": "passive"}
 
 
 class ExistingCluster:
@@ -83,7 +86,8 @@ def local_cluster(settings: Settings) -> SpecCluster:
 
 
 def _worker_options(settings: Settings, gpu: str | None, cpu_threads: int) -> dict[str, Any]:
-    environment = settings.to_environment() | {"LONGFORM_CPU_THREADS": str(cpu_threads)}
+    environment = settings.to_environment() | OPENMP
+    environment["LONGFORM_CPU_THREADS"] = str(cpu_threads)
     if gpu is not None:
         environment["CUDA_VISIBLE_DEVICES"] = gpu
     return {

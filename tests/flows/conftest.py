@@ -1,7 +1,6 @@
 """A real Dask cluster of processes with a scripted engine, once for all tests of the flows."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from infra.cluster import local_cluster
-from infra.prefect_api import ServerAddress
 from longform.settings import Settings
 from tests.conftest import REPO_ROOT
 from tests.support.scripted_engine import SCRIPT_VARIABLE
