@@ -31,6 +31,7 @@ _SAMPLES_PER_FRAME = 160  # 10 ms at 16 kHz
 _MEL_RANGE = 2.0  # log-mel features reach from their maximum down to 2 below it (80 dB)
 _SAMPLES_PER_TIMESTAMP = 320  # Whisper's time stamps count in steps of 20 ms
 _SHORT_SAMPLES = 15 * SAMPLE_RATE_HZ  # half a window
+_CPU_GROUP = 2  # windows
 _NUM_CANDIDATES = 5  # samples drawn at temperatures above 0, as in Whisper
 # Marks that belong to the word after or before them; Whisper's own lists.
 _OPENING_MARKS = "\"'“¿([{-"
@@ -72,6 +73,15 @@ class EncodedWindows:
             return self.on_device
         return self.model.encode(np.stack([self.features[i] for i in indices]))
 
+    def groups(self, indices: Sequence[int]) -> list[Sequence[int]]:
+        """Return the windows in groups that go through the decoder together, once.
+
+        A single pass is as fast for two windows as for eight on a CPU, and its keys and values
+        take 40 MB a window; only the search, token by token, is worth a full batch.
+        """
+        size = _CPU_GROUP if self.on_cpu else len(indices)
+        return [indices[at : at + size] for at in range(0, len(indices), size)]
+
 
 class WhisperWindows:
     """A loaded model seen as operations on windows.
@@ -109,7 +119,11 @@ class WhisperWindows:
         """Return, for each window, every language code with its probability, best first."""
         if not self._model.model.is_multilingual:
             return [[("en", 1.0)]] * len(encoded.features)
-        detected = self._model.model.detect_language(encoded.select(range(len(encoded.features))))
+        detected = [
+            each
+            for group in encoded.groups(range(len(encoded.features)))
+            for each in self._model.model.detect_language(encoded.select(group))
+        ]
         return [[(token[2:-2], probability) for token, probability in each] for each in detected]
 
     def tokenizer(self, language: str, task: str) -> Tokenizer:
@@ -195,19 +209,19 @@ class WhisperWindows:
         """
         from faster_whisper.transcribe import merge_punctuations
 
-        lengths = [-(-chunk.span.num_samples // _SAMPLES_PER_FRAME) for chunk in chunks]
-        aligned = self._model.find_alignment(
-            tokenizer,
-            [list(text) for text in texts],
-            encoded.select(indices),
-            [min(length, _NUM_FRAMES) for length in lengths],
-        )
-        for words in aligned:
-            merge_punctuations(words, _OPENING_MARKS, _CLOSING_MARKS)
-        return [
-            [_timed_word(word, chunk) for word in words if word["word"]]
-            for words, chunk in zip(aligned, chunks, strict=True)
-        ]
+        words: list[list[TimedWord]] = []
+        for group in encoded.groups(range(len(indices))):
+            lengths = [-(-chunks[i].span.num_samples // _SAMPLES_PER_FRAME) for i in group]
+            aligned = self._model.find_alignment(
+                tokenizer,
+                [list(texts[i]) for i in group],
+                encoded.select([indices[i] for i in group]),
+                [min(length, _NUM_FRAMES) for length in lengths],
+            )
+            for i, found in zip(group, aligned, strict=True):
+                merge_punctuations(found, _OPENING_MARKS, _CLOSING_MARKS)
+                words.append([_timed_word(word, chunks[i]) for word in found if word["word"]])
+        return words
 
 
 def is_short(num_samples: int) -> bool:
