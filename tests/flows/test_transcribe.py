@@ -16,6 +16,7 @@ from longform.timeline import Span, require_tiling, to_samples
 from longform.transcript.output import TranscribeOutput
 from tests.conftest import WELCOME
 from tests.flows.conftest import Stage
+from tests.support.range_server import range_server
 
 pytestmark = pytest.mark.server
 
@@ -93,6 +94,21 @@ async def test_a_rerun_under_another_address_transcribes_nothing(
     second = await run(copy, tmp_path / "b")
     assert stage.engine_calls == []
     assert text_of(second) == text_of(first)
+
+
+async def test_a_rerun_under_another_query_string_transcribes_nothing(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signed URL that has changed since finds every chunk, and no signature is kept."""
+    with range_server() as server:
+        url = server.add(WELCOME, "/welcome.flac")
+        first = await run(f"{url}?signature=abc", tmp_path / "a")
+        stage.direct()
+        monkeypatch.setenv("LONGFORM_CLUSTER", "tcp://127.0.0.1:1")  # nobody is there
+        second = await run(f"{url}?signature=xyz", tmp_path / "b")
+    assert stage.engine_calls == []
+    assert text_of(second) == text_of(first)
+    assert not any(b"signature" in content for content in content_of(second))
 
 
 async def test_a_chunk_that_fails_twice_is_retried(stage: Stage, tmp_path: Path) -> None:
