@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -274,14 +275,17 @@ def check_before_start(request: Request) -> None:
 
 def enter_environment(settings: Settings, *, verbose: bool) -> None:
     """Give this process and its children their settings, a Prefect server and a quiet log."""
-    from infra.server import ensure_server
+    from infra.server import begin_server
 
     os.environ.update(settings.to_environment())
     if not verbose:
         # The API still gets every record; a person gets our own lines and no tracebacks.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_LOGGING_ROOT_LEVEL", "CRITICAL")
-    ensure_server(settings.home).apply()
+    server = begin_server(settings.home)
+    server.address.apply()
+    import_module("flows.transcribe")  # seconds, while the server starts
+    server.wait()
 
 
 async def transcribe_all(request: Request) -> int:
