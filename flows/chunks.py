@@ -47,6 +47,8 @@ async def transcribe_chunks(
         spool = WorkStore(root=settings.work_store_url).create_run()
         stack.push_async_callback(spool.remove)
         cluster = await stack.enter_async_context(RunCluster(run, settings, progress))
+        if known is None or len(cached) < len(known.chunks):
+            cluster.start()
         dispatcher = await stack.enter_async_context(
             ChunkDispatcher(cluster, store, progress, settings)
         )

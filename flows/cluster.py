@@ -47,6 +47,11 @@ class RunCluster:
         await asyncio.gather(*started, return_exceptions=True)
         await asyncio.to_thread(self._stack.close)
 
+    def start(self) -> None:
+        """Begin to open the cluster and to load the engine on it, beside other work."""
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load())
+
     async def client(self) -> Client:
         """Open the cluster on the first call; return its client.
 
@@ -59,9 +64,8 @@ class RunCluster:
 
     async def load_engine(self) -> None:
         """Have every worker load the engine, on the first call; return when they have."""
-        if self._loading is None:
-            self._loading = asyncio.create_task(self._load())
-        await asyncio.shield(self._loading)
+        self.start()
+        await asyncio.shield(cast("asyncio.Task[None]", self._loading))
 
     async def _open(self) -> Client:
         context = FlowRunContext.get()

@@ -128,10 +128,14 @@ class FasterWhisperEngine:
         first: Hypothesis,
         options: DecodeOptions,
     ) -> _Settled:
-        """Climb the ladder of temperatures until the verdict is not `again`."""
+        """Climb the ladder of temperatures until the verdict is not `again`.
+
+        A sample that says what was said before settles it too: a loop of the decoder seldom
+        survives sampling word for word, a speaker who repeats himself does.
+        """
         tried = [first]
         for temperature in _FALLBACK_TEMPERATURES:
-            if judge(tried[-1].scores, options.fallback) != "again":
+            if judge(tried[-1].scores, options.fallback) != "again" or _repeats(tried):
                 break
             tried += self._windows.generate(encoded, [index], [language], options, temperature)
         verdict = judge(tried[-1].scores, options.fallback)
@@ -170,6 +174,11 @@ class _Settled:
 
     kept: Hypothesis | None
     num_fallbacks: int
+
+
+def _repeats(tried: Sequence[Hypothesis]) -> bool:
+    *earlier, last = (each.scores.text.casefold() for each in tried)
+    return last in earlier
 
 
 def _result(
