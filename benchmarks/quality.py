@@ -15,8 +15,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -107,11 +108,18 @@ def transcribe_as_workers_do(path: Path) -> str:
     return "".join(segment.text for segment in segments)
 
 
-def transcribe_by_command(path: Path) -> str:
-    """Return longform's text through the whole pipeline: `longform transcribe --json`."""
-    command = [sys.executable, "-m", "cli.main", "transcribe", str(path), "--json", "--no-cache"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=REPO_ROOT)
-    return " ".join(segment["text"].strip() for segment in json.loads(done.stdout)["segments"])
+def transcribe_by_command(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return longform's texts through the whole pipeline: `longform transcribe --json`."""
+    command = [sys.executable, "-m", "cli", "transcribe", *paths, "--json", "--no-cache"]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [*command, "-o", folder], check=True, stdout=subprocess.PIPE, cwd=REPO_ROOT
+        )
+    outputs = map(json.loads, done.stdout.splitlines())
+    return {
+        path: "".join(segment["text"] for segment in output["segments"])
+        for path, output in zip(paths, outputs, strict=True)
+    }
 
 
 class Baselines:
@@ -217,16 +225,18 @@ def main() -> int:
     options = parser.parse_args()
 
     baselines = Baselines(options.baseline_cache)
-    ours = transcribe_by_command if options.full_pipeline else transcribe_as_workers_do
+    recordings = [each for each in read_manifest(options.media) if options.only in each.path.name]
+    ours = transcribe_as_workers_do
+    if options.full_pipeline:
+        ours = transcribe_by_command([each.path for each in recordings]).__getitem__
     print(f"{'recording':26s} {'words':>6s}  {'sequential':>10s}  {'batched':>10s}  {'ours':>10s}")
     scores, started = [], time.monotonic()
-    for recording in read_manifest(options.media):
-        if options.only in recording.path.name:
-            text = ours(recording.path)
-            scores.append(score(recording, (*baselines.texts(recording.path), text)))
-            print(row(scores[-1]), flush=True)
-            if options.texts:
-                print(f"    {text.strip()}")
+    for recording in recordings:
+        text = ours(recording.path)
+        scores.append(score(recording, (*baselines.texts(recording.path), text)))
+        print(row(scores[-1]), flush=True)
+        if options.texts:
+            print(f"    {text.strip()}")
     close_engines()
     is_met = report(scores)
     print(f"{time.monotonic() - started:.0f} s")

@@ -85,7 +85,8 @@ async def transcribe(
             run, outcomes.results, outcomes.failures, time.monotonic() - started_sec
         )
         output = output.model_copy(update={"run_url": progress.run_url})
-        output = await write_outputs(output, output_formats, output_dir or settings.output_dir)
+        target = settings.output_target(output_dir, deployed=flow_run.deployment_id is not None)
+        output = await write_outputs(output, output_formats, target)
         await publish_summary(output, outcomes.results, outcomes.num_cached)
         progress.stage("done")
     return conclude(output, outcomes, params)

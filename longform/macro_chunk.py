@@ -196,6 +196,7 @@ def _result(
     results: Sequence[MicroResult],
     started_sec: float,
 ) -> ChunkResult:
+    ended_sec = time.time()
     coverage = _coverage(job, spoken, silent)
     segments = tuple(
         segment.model_copy(update={"macro_chunk": job.index, "micro_chunk": number})
@@ -216,8 +217,9 @@ def _result(
         languages={code: to_seconds(samples) for code, samples in languages.items()},
         stats=ChunkStats(
             worker=worker_name(),
+            processing_sec=ended_sec - started_sec,
             started_at_unix_sec=started_sec,
-            ended_at_unix_sec=time.time(),
+            ended_at_unix_sec=ended_sec,
             num_micro_chunks=len(results),
             num_fallbacks=sum(result.num_fallbacks for result in results),
         ),

@@ -58,6 +58,16 @@ class Settings(BaseSettings):
         """The work store that is in force."""
         return self.work_store or str(self.home.absolute() / "work")
 
+    def output_target(self, output_dir: str | None, *, deployed: bool) -> str:
+        """Return where a run's files go.
+
+        A deployed run works in a temporary folder that is removed after it, so there a
+        relative path is taken from `home`.
+        """
+        target = output_dir or self.output_dir
+        is_url = "://" in target
+        return target if is_url or not deployed else str(self.home.absolute() / target)
+
     def to_environment(self) -> dict[str, str]:
         """Return the variables that give another process these settings."""
         values = self.model_dump(mode="json", exclude_none=True)

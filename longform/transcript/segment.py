@@ -58,10 +58,8 @@ class ChunkStats(FrozenModel):
 
     worker: str = ""
     processing_sec: float = 0.0  # wall time from the first byte to the last segment
-    cpu_sec: float = 0.0
     num_micro_chunks: int = 0
     num_fallbacks: int = 0
-    num_batches: int = 0
     started_at_unix_sec: float = 0.0
     ended_at_unix_sec: float = 0.0
 

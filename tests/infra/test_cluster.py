@@ -1,0 +1,58 @@
+"""Clusters: what they offer, and what is said where they do not."""
+
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+
+from infra.cluster import GPU, IO, local_cluster, require_resources, visible_gpus
+from longform.errors import EnvironmentFaultError
+from longform.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("offered", "missing"),
+    [({}, "GPU and IO"), ({GPU: 1}, "no IO"), ({IO: 1}, "no GPU")],
+)
+def test_missing_resources_are_named(offered: dict[str, int], missing: str) -> None:
+    """A task for which no worker has the resource would wait for ever, so it is an error."""
+    cluster = LocalCluster(
+        n_workers=1, processes=False, resources=offered, dashboard_address="127.0.0.1:0"
+    )
+    with cluster, Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        with pytest.raises(EnvironmentFaultError, match=missing) as raised:
+            require_resources(client, slots=2)
+    assert "dask worker tcp" in str(raised.value) or "dask worker inproc" in str(raised.value)
+
+
+def test_a_local_cluster_offers_what_the_flow_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a GPU the CPU goes by that name, with a slot for each macro chunk in flight."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    settings = Settings(home=tmp_path, slots_per_worker=3)
+    with local_cluster(settings) as cluster, Client(cluster, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        assert require_resources(client, slots=3) == 3
+        environment = client.run(_environment_of_worker)
+    (seen,) = environment.values()
+    assert seen["LONGFORM_HOME"] == str(tmp_path)
+    assert int(seen["LONGFORM_CPU_THREADS"]) >= 1
+
+
+def _environment_of_worker() -> dict[str, str]:
+    import os
+
+    return dict(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"), [("0,1", ("0", "1")), ("", ()), ("-1", ()), ("GPU-ab", ("GPU-ab",))]
+)
+def test_visible_gpus_follow_cuda(
+    monkeypatch: pytest.MonkeyPatch, variable: str, expected: tuple[str, ...]
+) -> None:
+    """CUDA_VISIBLE_DEVICES decides, as it does for CUDA itself."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert visible_gpus() == expected
