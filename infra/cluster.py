@@ -32,6 +32,12 @@ MALLOC = {
     "MALLOC_ARENA_MAX": "2",
 }
 
+DASK_CONFIG = {
+    "distributed.nanny.pre-spawn-environ": MALLOC,
+    # Dask looks at every thread's stack 100 times a second, for pages that we do not serve.
+    "distributed.worker.profile.enabled": False,
+}
+
 
 class ExistingCluster:
     """A scheduler that somebody else runs; entering gives its address, which a client takes."""
@@ -91,7 +97,7 @@ def local_cluster(settings: Settings) -> SpecCluster:
         "cls": Scheduler,
         "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
     }
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": MALLOC}):
+    with dask.config.set(DASK_CONFIG):
         return SpecCluster(workers=workers, scheduler=scheduler, name="longform", silence_logs=40)
 
 
