@@ -16,9 +16,10 @@ from flows.summary import publish_summary
 from infra.cluster import open_cluster
 from longform.errors import IncompleteTranscriptError
 from longform.macro_chunk import clock
-from longform.media.policy import SourcePolicy, shown_name
+from longform.media.policy import shown_name
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
+from longform.plan import source_policy
 from longform.run import Run
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
@@ -59,9 +60,7 @@ async def transcribe(
     """Transcribe one recording of any length, exactly, on the cluster that is configured."""
     started_sec = time.monotonic()
     settings = Settings()
-    policy = SourcePolicy(
-        allow_private_hosts=settings.allow_private_hosts, require_range=settings.require_range
-    )
+    policy = source_policy(settings)
     name = shown_name(media_url)
     async with ProgressReporter(name) as progress:
         with tempfile.TemporaryDirectory(prefix="longform-") as scratch:

@@ -159,11 +159,16 @@ class _SpoolWriter:
         )
 
 
-async def open_recording(media_url: str, settings: Settings, scratch_dir: Path) -> Recording:
-    """Open and probe a recording under the operator's rules."""
-    policy = SourcePolicy(
+def source_policy(settings: Settings) -> SourcePolicy:
+    """Return what the operator lets runs open."""
+    return SourcePolicy(
         allow_private_hosts=settings.allow_private_hosts, require_range=settings.require_range
     )
+
+
+async def open_recording(media_url: str, settings: Settings, scratch_dir: Path) -> Recording:
+    """Open and probe a recording under the operator's rules."""
+    policy = source_policy(settings)
     source = await open_source(media_url, policy, scratch_dir)
     media = await probe(source, policy, settings.ffmpeg)
     return Recording(source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg)
