@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from prefect import flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
@@ -84,7 +84,7 @@ async def transcribe(
             run, outcomes.results, outcomes.failures, time.monotonic() - started_sec
         )
         output = output.model_copy(update={"run_url": progress.run_url})
-        target = settings.output_target(output_dir, deployed=flow_run.deployment_id is not None)
+        target = settings.output_target(output_dir, deployed=deployment.id is not None)
         output = await write_outputs(output, output_formats, target)
         await publish_summary(output, outcomes.results, outcomes.num_cached)
         progress.stage("done")
