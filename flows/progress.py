@@ -85,7 +85,7 @@ class ProgressReporter:
             self._now,
             done_samples=self._finished_samples + sum(self._in_flight.values()),
             elapsed_sec=time.monotonic() - self._started_sec,
-            **changes,  # type: ignore[arg-type]
+            **changes,  # type: ignore[arg-type]  # fields of RunProgress
         )
         if self._listener is not None:
             self._listener(self._now)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prefect.artifacts import acreate_markdown_artifact
 
 from longform.macro_chunk import clock
-from longform.timeline import SAMPLE_RATE_HZ, to_seconds
+from longform.timeline import to_samples, to_seconds
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.segment import ChunkResult
 
@@ -88,7 +88,7 @@ def _slowest(results: Sequence[ChunkResult]) -> str:
 
 def _preview(output: TranscribeOutput) -> str:
     lines = [
-        f"> `{clock(round(segment.start_time_sec * SAMPLE_RATE_HZ))}` {_plain(segment.text)}"
+        f"> `{clock(to_samples(segment.start_time_sec))}` {_plain(segment.text)}"
         for segment in output.segments[:PREVIEW_SEGMENTS]
     ]
     return "## First lines\n\n" + "  \n".join(lines) if lines else "*No speech was found.*"

@@ -10,7 +10,7 @@ from longform.speech.engine import EngineSpec
 from longform.speech.engine_choice import worker_engine
 
 
-class EnginePlugin(WorkerPlugin):  # type: ignore[misc]
+class EnginePlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not type-checked
     """Loads the engine of `spec` when a worker starts, or now where it has started already.
 
     Workers that join later load it too. The engine itself lives in a plain module of the
