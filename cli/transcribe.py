@@ -32,7 +32,7 @@ def transcribe(
         typer.Option(
             "--output-format",
             "-f",
-            help="Formats, comma-separated: json, srt, vtt, txt, tsv, or all.",
+            help="Formats, comma-separated: json, srt, vtt, txt, tsv, html, or all.",
             rich_help_panel=OUTPUT,
         ),
     ] = "all",

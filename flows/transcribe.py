@@ -23,6 +23,8 @@ from longform.plan import source_policy
 from longform.run import Run
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
+from longform.transcript.page.material import NO_MEDIA
+from tasks.attach import attach_recording
 from tasks.engine_choice import choose_engine
 from tasks.join import join
 from tasks.probe import probe
@@ -30,7 +32,7 @@ from tasks.source import open_source
 from tasks.write import write_outputs
 
 DEFAULT_PARAMS = TranscribeParams()
-DEFAULT_FORMATS = ("json", "srt", "vtt", "txt", "tsv")
+DEFAULT_FORMATS = ("json", "srt", "vtt", "txt", "tsv", "html")
 
 
 def run_name() -> str:
@@ -51,7 +53,7 @@ async def transcribe(
         str | None, Field(description="Folder or fsspec URL for the files. Empty: as configured")
     ] = None,
     output_formats: Annotated[
-        tuple[str, ...], Field(description="Files to write: json, srt, vtt, txt, tsv")
+        tuple[str, ...], Field(description="Files to write: json, srt, vtt, txt, tsv, html")
     ] = DEFAULT_FORMATS,
     use_cache: Annotated[
         bool, Field(description="Take chunks that an earlier run has finished from the cache")
@@ -78,10 +80,17 @@ async def transcribe(
             )
             progress.stage("transcribing")
             outcomes = await transcribe_chunks(run, settings, progress, use_cache=use_cache)
+            media_link = (
+                await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
+            )
         raise_if_nothing(outcomes)
         progress.stage("writing")
         output = await join(
-            run, outcomes.results, outcomes.failures, time.monotonic() - started_sec
+            run,
+            outcomes.results,
+            outcomes.failures,
+            time.monotonic() - started_sec,
+            media_link,
         )
         output = output.model_copy(update={"run_url": progress.run_url})
         target = settings.output_target(output_dir, deployed=deployment.id is not None)

@@ -29,6 +29,7 @@ from longform.speech.engine import EngineSpec, MicroResult
 from longform.speech.engine_choice import decode_options, worker_engine
 from longform.timeline import Span, require_tiling, to_seconds
 from longform.transcript.chunk_store import ChunkStore
+from longform.transcript.page.material import Peaks
 from longform.transcript.segment import ChunkResult, ChunkStats, Interval
 
 OnMicroDone = Callable[[MicroDone], None]
@@ -111,18 +112,21 @@ async def transcribe_macro_chunk(
     """
     started_sec = time.time()
     chunker = micro_chunker(job.params, job.start_sample)
+    peaks = Peaks(job.start_sample)
     with batcher.open_stream(decode_options(job.params)) as stream:
         decoding = _Decoding(job, stream, on_micro_done)
         try:
             async with aclosing(_read(job)) as blocks:
                 async for block in blocks:
+                    peaks.push(block)
                     await decoding.add(chunker.push(block))
             await decoding.add(chunker.finish())
             stream.finish()
             results = await decoding.results()
         finally:
             decoding.abandon()
-    return _result(job, decoding.spans, chunker.non_speech, results, started_sec)
+    result = _result(job, decoding.spans, chunker.non_speech, results, started_sec)
+    return result.model_copy(update={"peaks": peaks.bars()})
 
 
 async def discard_audio(job: MacroChunkJob) -> None:

@@ -14,6 +14,7 @@ from longform.speech.engines import engine_identity
 from longform.transcript.chunk_store import ChunkStore, RecordStore, chunk_key
 from longform.transcript.join import FailedSpan, join
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
+from longform.transcript.page.material import NO_MEDIA, PageMedia, page_material
 from longform.transcript.segment import ChunkResult
 
 # What else decides on a transcript: these decode the audio and find the speech in it.
@@ -67,6 +68,7 @@ class Run:
         results: Sequence[ChunkResult],
         failures: Sequence[FailedSpan],
         processing_duration_sec: float,
+        media: PageMedia = NO_MEDIA,
     ) -> TranscribeOutput:
         """Join what the chunks gave into one transcript on one timeline."""
         joined = join(results, failures)
@@ -78,6 +80,7 @@ class Run:
             task=self.params.task,
             provenance=self.provenance(),
             warnings=self.recording.source.warnings,
+            page=page_material(results, media),
         )
 
     def provenance(self) -> Provenance:

@@ -8,6 +8,7 @@ from prefect.cache_policies import NO_CACHE
 from longform.run import Run
 from longform.transcript.join import FailedSpan
 from longform.transcript.output import TranscribeOutput
+from longform.transcript.page.material import PageMedia
 from longform.transcript.segment import ChunkResult
 
 
@@ -17,6 +18,7 @@ async def join(
     results: Sequence[ChunkResult],
     failures: Sequence[FailedSpan],
     processing_duration_sec: float,
+    media: PageMedia,
 ) -> TranscribeOutput:
     """Join what the chunks gave into one transcript."""
-    return run.transcript(results, failures, processing_duration_sec)
+    return run.transcript(results, failures, processing_duration_sec, media)

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from longform.params import FrozenModel, Task, TranscribeParams
 from longform.timeline import to_seconds
 from longform.transcript.languages import bcp47_key, language_name, writes_spaces
+from longform.transcript.page.material import NO_MATERIAL, PageMaterial
 from longform.transcript.segment import CoverageKind, DecodePath, Interval, Segment, Word
 
 
@@ -78,7 +79,8 @@ class TranscribeOutput(FrozenModel):
     """The transcript of one recording. `coverage` tiles the recording, in samples at 16 kHz.
 
     `language` is that of most of the speech; None where nothing was said. `files` are
-    absolute paths or URLs, in the order in which the formats were asked for.
+    absolute paths or URLs, in the order in which the formats were asked for. `page` is for the
+    HTML page only.
     """
 
     segments: tuple[OutputSegment, ...]
@@ -93,6 +95,7 @@ class TranscribeOutput(FrozenModel):
     warnings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     run_url: str = ""
+    page: PageMaterial = Field(NO_MATERIAL, exclude=True, repr=False)
 
     @property
     def text(self) -> str:
@@ -126,6 +129,7 @@ def to_output(
     task: Task,
     provenance: Provenance,
     warnings: Sequence[str] = (),
+    page: PageMaterial = NO_MATERIAL,
 ) -> TranscribeOutput:
     """Return the public result of a joined transcript of `num_samples` samples at 16 kHz."""
     duration_sec = to_seconds(num_samples)
@@ -141,6 +145,7 @@ def to_output(
         coverage=tuple(coverage),
         provenance=provenance,
         warnings=tuple(warnings),
+        page=page,
     )
 
 

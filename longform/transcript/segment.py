@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from longform.params import FrozenModel
 from longform.timeline import Span
@@ -68,8 +68,11 @@ class ChunkResult(FrozenModel):
     """All that is kept of a macro chunk. `coverage` tiles `[start_sample, end_sample)`.
 
     `end_sample` is what was decoded: for the last chunk of a recording it may differ
-    from what was planned.
+    from what was planned. `peaks` is the waveform: a byte for every tenth of a second of the
+    recording's grid, from the one on which the chunk begins.
     """
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     key: str
     index: int
@@ -78,6 +81,7 @@ class ChunkResult(FrozenModel):
     segments: tuple[Segment, ...]
     coverage: tuple[Interval, ...]
     languages: dict[str, float] = Field(default_factory=dict)  # code -> seconds of speech
+    peaks: bytes = Field(b"", repr=False)
     stats: ChunkStats = ChunkStats()
 
     @property

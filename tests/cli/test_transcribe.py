@@ -34,5 +34,5 @@ def test_two_recordings_one_of_them_known(longform_with_server: Run, tmp_path: P
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         f"{stem}.{suffix}"
         for stem in ("welcome", "again")
-        for suffix in ("json", "srt", "vtt", "txt", "tsv")
+        for suffix in ("json", "srt", "vtt", "txt", "tsv", "html")
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from longform.transcript.formats.format import Format
+from longform.transcript.formats.html_format import HtmlFormat
 from longform.transcript.formats.json_format import JsonFormat
 from longform.transcript.formats.srt import SrtFormat
 from longform.transcript.formats.tsv import TsvFormat
@@ -17,6 +18,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "vtt": VttFormat(),
         "txt": TxtFormat(),
         "tsv": TsvFormat(),
+        "html": HtmlFormat(),
     }
 )
 

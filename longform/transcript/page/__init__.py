@@ -1,0 +1,1 @@
+"""The page: a transcript as one self-contained HTML file that can be read, heard and checked."""
