@@ -3,8 +3,6 @@
 import asyncio
 import json
 import sys
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,10 +52,11 @@ def plan(
 async def _plan(media: str, settings: Settings, params: TranscribeParams) -> tuple[Recording, Plan]:
     from longform.media.source import check_exists
     from longform.plan import make_plan, open_recording
+    from longform.workplace import open_workplace
 
     check_exists(media)
-    with tempfile.TemporaryDirectory(prefix="longform-") as scratch:
-        recording = await open_recording(media, settings, Path(scratch))
+    async with open_workplace(settings) as workplace:
+        recording = await open_recording(media, settings, workplace.scratch_dir)
         return recording, await make_plan(recording, params)
 
 

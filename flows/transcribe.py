@@ -1,8 +1,6 @@
 """The flow `transcribe`: one recording in, one transcript out."""
 
-import tempfile
 import time
-from pathlib import Path
 from typing import Annotated
 
 from prefect import flow
@@ -13,6 +11,7 @@ from pydantic import Field
 from flows.chunks import ChunkOutcomes, transcribe_chunks
 from flows.progress import ProgressReporter
 from flows.summary import publish_summary
+from flows.termination import cancelled_by_sigterm
 from infra.cluster import open_cluster
 from longform.errors import IncompleteTranscriptError
 from longform.macro_chunk import clock
@@ -24,6 +23,7 @@ from longform.run import Run
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import NO_MEDIA
+from longform.workplace import open_workplace
 from tasks.attach import attach_recording
 from tasks.engine_choice import choose_engine
 from tasks.join import join
@@ -64,9 +64,9 @@ async def transcribe(
     settings = Settings()
     policy = source_policy(settings)
     name = shown_name(media_url)
-    async with ProgressReporter(name) as progress:
-        with tempfile.TemporaryDirectory(prefix="longform-") as scratch:
-            source = await open_source(media_url, policy, Path(scratch))
+    async with cancelled_by_sigterm(), ProgressReporter(name) as progress:
+        async with open_workplace(settings) as workplace:
+            source = await open_source(media_url, policy, workplace.scratch_dir)
             media = await probe(source, policy, settings.ffmpeg)
             progress.expect(None, media.num_samples_estimate)
             run = Run(
@@ -79,7 +79,9 @@ async def transcribe(
                 chunk_store_url=settings.chunk_store_url,
             )
             progress.stage("transcribing")
-            outcomes = await transcribe_chunks(run, settings, progress, use_cache=use_cache)
+            outcomes = await transcribe_chunks(
+                run, settings, progress, workplace.spool, use_cache=use_cache
+            )
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )
