@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from longform.errors import InvariantError, OutputError, SourceUnavailableError
 from longform.media.policy import redact, scheme_of

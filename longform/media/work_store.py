@@ -20,8 +20,8 @@ from longform.chunking.micro_chunk import Pcm
 from longform.errors import LongformError, OutputError, SourceUnavailableError
 from longform.media.decoder import BLOCK_SAMPLES
 from longform.media.work_folder import WorkFolder, checked, is_local
-from longform.media.work_leftovers import remove_leftovers
 from longform.media.work_lease import HeldLease
+from longform.media.work_leftovers import remove_leftovers
 from longform.params import FrozenModel
 from longform.timeline import PCM_BYTES_PER_SAMPLE
 

@@ -13,7 +13,6 @@ import pytest
 
 from longform.media import work_lease
 from longform.media.work_folder import WorkFolder
-from longform.media.work_leftovers import find_leftovers, remove_leftovers
 from longform.media.work_lease import (
     ABANDONED_AFTER_SEC,
     LEASE_FILE,
@@ -24,6 +23,7 @@ from longform.media.work_lease import (
     read_lease,
     this_machine,
 )
+from longform.media.work_leftovers import find_leftovers, remove_leftovers
 from tests.conftest import REPO_ROOT
 
 RUN = "run-0123456789abcdef"

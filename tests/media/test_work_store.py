@@ -38,6 +38,11 @@ async def read(file: WorkFile) -> Pcm:
     return np.concatenate([noise(0), *[block async for block in read_blocks(file)]])
 
 
+def names(folder: Path) -> list[str]:
+    """Return what lies in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     """An S3 bucket on a real server of this machine."""
@@ -91,11 +96,15 @@ async def test_a_run_takes_its_files_with_it(root: str) -> None:
 @pytest.mark.parametrize("ending", [ValueError, asyncio.CancelledError, KeyboardInterrupt])
 async def test_however_a_run_ends_nothing_stays(root: str, ending: type[BaseException]) -> None:
     """Errors and interrupts in the middle of a file leave neither folder nor lease."""
-    with pytest.raises(ending):
+
+    async def a_run() -> None:
         async with open_run(root, LIMITS) as run:
             await write(run, "a", [noise(10)])
             await run.writer("b").write(noise(100_000))
             raise ending
+
+    with pytest.raises(ending):
+        await a_run()
     assert WorkFolder(root).files() == {}
     assert WorkFolder(root).names() == []
 
@@ -125,7 +134,7 @@ async def test_cancelling_in_the_middle_of_a_write(
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -164,7 +173,7 @@ async def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="LONGFORM_WORK_STORE"):
         async with open_run(str(tmp_path / "work"), LIMITS) as run:
             await write(run, "a", [noise(10)])
-    assert [path.name for path in tmp_path.iterdir()] == ["work"]
+    assert names(tmp_path) == ["work"]
 
 
 async def test_a_run_takes_no_more_than_it_may(root: str) -> None:
@@ -182,18 +191,18 @@ async def test_a_disk_that_fills_up_while_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reserve is left alone: the write that would touch it fails, and nothing stays."""
-    usage = namedtuple("usage", "free")  # noqa: PYI024  (as shutil's)
+    usage = namedtuple("usage", "free")
     disk = {"free": 10_000}
     monkeypatch.setattr(
         "longform.media.work_folder.shutil.disk_usage", lambda _: usage(disk["free"])
     )
-    with pytest.raises(OutputError, match=r"LONGFORM_WORK_RESERVE_BYTES.*make room"):
-        async with open_run(str(tmp_path), WorkLimits(max_bytes=10**9, reserve_bytes=5_000)) as run:
-            writer = run.writer("a")
+    async with open_run(str(tmp_path), WorkLimits(max_bytes=10**9, reserve_bytes=5_000)) as run:
+        writer = run.writer("a")
+        await writer.write(noise(2_000))
+        disk["free"] = 6_000
+        with pytest.raises(OutputError, match=r"LONGFORM_WORK_RESERVE_BYTES.*make room"):
             await writer.write(noise(2_000))
-            disk["free"] = 6_000
-            await writer.write(noise(2_000))
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path) == []
 
 
 async def test_a_store_that_fails_at_the_end(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
