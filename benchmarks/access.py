@@ -1,8 +1,8 @@
 """Windowed access next to one sequential pass, from a server that throttles each connection.
 
-The same hour of speech in four containers. One process decodes a file from start to end;
-1, 2 and 4 processes decode it in windows, as the workers of a run do. No model: this is
-the way from the server to PCM alone. Every figure is from one run, on one machine.
+The same 40 minutes of speech, 8 macro chunks, in four containers. One process decodes a file
+from start to end; 1, 2 and 4 processes decode it in windows, as the workers of a run do. No
+model: this is the way from the server to PCM alone. Every figure is from one run.
 """
 
 import argparse
@@ -181,7 +181,7 @@ def encode(audio: Path, folder: Path) -> list[Path]:
     """Return the recording in every container."""
     made = []
     for suffix, options in ENCODINGS.items():
-        target = folder / f"hour.{suffix}"
+        target = folder / f"talk.{suffix}"
         command = [find_ffmpeg(), "-v", "error", "-nostdin", "-y", "-i", str(audio), *options]
         subprocess.run([*command, str(target)], check=True)
         made.append(target)
@@ -222,8 +222,8 @@ def table(taken: Sequence[Reading]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="benchmarks.access", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60.0, help="length of the recording")
-    parser.add_argument("--mb-per-sec", type=float, default=1.0, help="of every connection")
+    parser.add_argument("--minutes", type=float, default=40.0, help="length of the recording")
+    parser.add_argument("--mb-per-sec", type=float, default=0.5, help="of every connection")
     parser.add_argument("--readers", default="1,2,4", help="numbers of processes")
     parser.add_argument("--only", default=",".join(ENCODINGS), help="which containers")
     given = parser.parse_args()

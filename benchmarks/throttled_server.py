@@ -89,6 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, path: Path, start: int, end: int) -> None:
         self.server.sending(1)
+        # Time in which nothing was asked for is lost: no credit is saved up.
+        self._due_sec = max(self._due_sec, time.monotonic())
         position = start
         try:
             with path.open("rb") as file:
@@ -102,10 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.sending(-1, position - start)
 
     def _wait(self, num_bytes: int) -> None:
-        now = time.monotonic()
-        # Time in which nothing was asked for is lost: no credit is saved up.
-        self._due_sec = max(self._due_sec, now) + num_bytes / self.server.bytes_per_sec
-        time.sleep(self._due_sec - now)
+        self._due_sec += num_bytes / self.server.bytes_per_sec
+        time.sleep(max(0.0, self._due_sec - time.monotonic()))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (its name there)
         """Be quiet."""

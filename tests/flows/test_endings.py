@@ -66,7 +66,7 @@ class Place:
             yield process
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
 
 
 @pytest.fixture
@@ -128,6 +128,25 @@ def test_a_signal_during_a_download(place: Place, number: signal.Signals) -> Non
 
 @pytest.mark.full
 @pytest.mark.parametrize("number", ENDINGS)
+def test_a_signal_with_a_cluster_of_its_own(
+    place: Place, matroska: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker processes that a command has started end with it as well."""
+    monkeypatch.setenv("LONGFORM_CLUSTER", "local")
+    with place.command(matroska, *OPTIONS) as process:
+        wait_until(lambda: len(place.spooled()) >= 3, "audio in the work store")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        # The engine is in the middle of a call that nobody can interrupt.
+        (place.folder / "go").touch()
+        _, complaint = process.communicate(timeout=PATIENCE_SEC)
+    assert process.returncode == ENDINGS[number], complaint
+    assert place.leftovers() == []
+    assert not any(child.is_running() for child in children)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", ENDINGS)
 @pytest.mark.parametrize("moment", ["command", "folder", "engine"])
 def test_a_signal_at_any_other_moment(
     place: Place, stage: Stage, matroska: Path, number: signal.Signals, moment: str
@@ -152,7 +171,7 @@ def test_what_a_killed_run_leaves_the_next_one_removes(place: Place, matroska: P
         wait_until(lambda: len(place.spooled()) >= 3, "audio in the work store")
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
-        process.communicate()
+        process.wait()
         assert place.spooled()
         wait_until(lambda: not any(child.is_running() for child in children), "ffmpeg's end")
     (place.folder / "go").touch()
@@ -162,6 +181,7 @@ def test_what_a_killed_run_leaves_the_next_one_removes(place: Place, matroska: P
     assert place.leftovers() == []
 
 
+@pytest.mark.full
 def test_two_runs_at_a_time_leave_each_other_alone(place: Place, matroska: Path) -> None:
     """A run that starts, works and ends beside another takes nothing from it."""
     (place.folder / "notes.mkv").write_text("only words\n" * 50)
