@@ -148,7 +148,7 @@ class WorkFolder:
         """Return when a path was written, by the clock of the store; None where it is gone."""
         try:
             return float(self._file_system.modified(path).timestamp())
-        except (*store_errors(), AttributeError):  # gone, or a store without such a time
+        except store_errors():  # gone, or a store without such a time
             return None
 
     def free_bytes(self) -> int | None:
