@@ -120,11 +120,24 @@ def _work_store(settings: Settings, model: str) -> Check:
 
 
 def _weights(settings: Settings, model: str) -> Check:
+    from longform.speech.engine_choice import REMOTE
     from longform.speech.weights import resolve
 
+    if settings.engine == REMOTE:
+        return Check("weights", "ok", "none needed: the model service has them")
     weights = resolve(model, settings.home)
     found = f"{model}, sha256 {weights.sha256[:12]}, from {weights.source}: {weights.path}"
     return Check("weights", "ok", found)
+
+
+def _service(settings: Settings, model: str) -> Check:
+    from longform.speech.engine_choice import REMOTE
+    from longform.speech.remote_service import find_service
+
+    if settings.engine != REMOTE:
+        return Check("model service", "ok", f"none: the engine is {settings.engine}")
+    found = find_service(settings.engine_url, settings.engine_api_key, model).service
+    return Check("model service", "ok", f"{found.url}, {found.identity}")
 
 
 def _gpu(settings: Settings, model: str) -> Check:
@@ -214,6 +227,7 @@ LOOKS: dict[str, Callable[[Settings, str], Check]] = {
     "free disk": _disk,
     "work store": _work_store,
     "weights": _weights,
+    "model service": _service,
     "GPU": _gpu,
     "Prefect API": _prefect,
     "Dask": _dask,

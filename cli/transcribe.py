@@ -143,6 +143,21 @@ def transcribe(
             rich_help_panel=RUNNING,
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="faster_whisper, or remote: the model service at --engine-url.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+    engine_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Model service to send the audio to (http://host:8000); its key is read from "
+            "LONGFORM_ENGINE_API_KEY. Implies --engine remote.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
     no_cache: Annotated[
         bool,
         typer.Option(
@@ -184,6 +199,8 @@ def transcribe(
         Settings(),
         workers=workers,
         cluster=cluster,
+        engine=engine or ("remote" if engine_url else None),
+        engine_url=engine_url,
         allow_private_hosts=allow_private_hosts or None,
     )
     request = Request(

@@ -18,7 +18,8 @@ LongformError
 │   │   ├── NoAudioError                media without an audio stream
 │   │   └── TruncatedMediaError         less audio than the container promises
 │   ├── ParameterError              a parameter is out of bounds or contradicts another
-│   │   └── UnknownModelError           no such model name, path or repository
+│   │   ├── UnknownModelError           no such model name, path or repository
+│   │   └── ServiceRefusedError         a model service does not take this request
 │   ├── OutputError                 the transcript cannot be written where it should go
 │   ├── WeightsError                weights are missing, damaged or not the ones pinned
 │   └── EnvironmentFaultError       ffmpeg, cluster resources or server are missing
@@ -103,6 +104,18 @@ class ParameterError(InputError):
 
 class UnknownModelError(ParameterError):
     """No model of that name can be found."""
+
+
+class ServiceRefusedError(ParameterError):
+    """A model service understood a request and does not take it.
+
+    `status` is its HTTP status, `param` the parameter that it names, if any.
+    """
+
+    def __init__(self, message: str, status: int, param: str | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.param = param
 
 
 class OutputError(InputError):

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk, Pcm
-from longform.media.extract import extract_window
+from longform.media.extract import extract_all, extract_window
 from longform.media.recording import Recording
 from longform.media.work_store import WorkFile, WorkRun, read_blocks
 from longform.params import FrozenModel, TranscribeParams
@@ -50,7 +50,14 @@ class SpooledAudio(FrozenModel):
     file: WorkFile
 
 
-AudioSource = Annotated[WindowAudio | SpooledAudio, Field(discriminator="kind")]
+class WholeAudio(FrozenModel):
+    """A whole recording as one macro chunk, decoded in one pass."""
+
+    kind: Literal["whole"] = "whole"
+    recording: Recording
+
+
+AudioSource = Annotated[WindowAudio | SpooledAudio | WholeAudio, Field(discriminator="kind")]
 
 
 class MacroChunkJob(FrozenModel):
@@ -119,8 +126,8 @@ async def transcribe_macro_chunk(
             async with aclosing(_read(job)) as blocks:
                 async for block in blocks:
                     peaks.push(block)
-                    await decoding.add(chunker.push(block))
-            await decoding.add(chunker.finish())
+                    await decoding.add(await asyncio.to_thread(chunker.push, block))
+            await decoding.add(await asyncio.to_thread(chunker.finish))
             stream.finish()
             results = await decoding.results()
         finally:
@@ -190,6 +197,8 @@ def worker_name() -> str:
 def _read(job: MacroChunkJob) -> AsyncGenerator[Pcm, None]:
     if isinstance(job.audio, SpooledAudio):
         return read_blocks(job.audio.file)
+    if isinstance(job.audio, WholeAudio):
+        return extract_all(job.audio.recording)
     return extract_window(job.audio.recording, job.span, open_ended=job.audio.open_ended)
 
 

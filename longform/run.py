@@ -10,7 +10,7 @@ from longform.media.recording import Recording
 from longform.params import TranscribeParams
 from longform.plan import Plan, PlannedChunk
 from longform.speech.engine import EngineSpec
-from longform.speech.engines import engine_identity
+from longform.speech.engines import spec_identity
 from longform.transcript.chunk_store import ChunkStore, RecordStore, chunk_key
 from longform.transcript.join import FailedSpan, join
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
@@ -40,7 +40,7 @@ class Run:
             open_ended=chunk.open_ended,
             params=self.params,
             model_sha256=self.engine.model_sha256,
-            engine_identity=engine_identity(self.engine.backend),
+            engine_identity=spec_identity(self.engine),
         )
 
     def job(self, chunk: PlannedChunk) -> MacroChunkJob:
@@ -93,7 +93,7 @@ class Run:
             parameters=self.params,
             model=self.engine.model,
             model_sha256=self.engine.model_sha256,
-            engine=engine_identity(self.engine.backend),
+            engine=spec_identity(self.engine),
             versions={"longform": __version__} | {name: version(name) for name in VERSIONS},
             access=self.recording.media.access,
         )

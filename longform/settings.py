@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from longform.errors import ParameterError
@@ -44,7 +44,14 @@ class Settings(BaseSettings):
         2, ge=1, le=64, description="Macro chunks in flight per worker, which fill its batches."
     )
     engine: str = Field(
-        "faster_whisper", description="Speech engine, or a dotted 'package.module:factory'."
+        "faster_whisper",
+        description="Speech engine: faster_whisper, remote, or a dotted 'package.module:factory'.",
+    )
+    engine_url: str | None = Field(
+        None, description="Model service of the engine 'remote' (http://host:8000)."
+    )
+    engine_api_key: SecretStr | None = Field(
+        None, description="Key for that service; each worker reads its own."
     )
     cpu_threads: int = Field(0, ge=0, le=256, description="Threads of the model; 0: its share.")
     ffmpeg: str | None = Field(None, description="The ffmpeg binary; else PATH, else the wheel's.")
@@ -75,8 +82,12 @@ class Settings(BaseSettings):
         return target if is_url or not deployed else str(self.home.absolute() / target)
 
     def to_environment(self) -> dict[str, str]:
-        """Return the variables that give another process these settings."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        """Return the variables that give another process these settings.
+
+        Secrets are left out: a child inherits them, another host has its own.
+        """
+        secrets = {name for name, value in self if isinstance(value, SecretStr)}
+        values = self.model_dump(mode="json", exclude_none=True, exclude=secrets)
         return {f"LONGFORM_{name.upper()}": str(value) for name, value in values.items()}
 
 

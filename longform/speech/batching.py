@@ -50,6 +50,11 @@ class Stream:
     _num_outstanding: int = 0
     _finished: bool = False
 
+    @property
+    def languages(self) -> LanguageTrack:
+        """What the windows of this stream have said about their language."""
+        return self._languages
+
     def submit(self, chunk: MicroChunk) -> Future[MicroResult]:
         """Queue a chunk; blocks while the stream is at its bound (async: use `to_thread`).
 
@@ -122,6 +127,18 @@ class Batcher:
         """Batches and chunks decoded so far, failed ones included."""
         with self._changed:
             return BatchStats(self._num_batches, self._num_chunks, self._batch_size)
+
+    @property
+    def num_waiting(self) -> int:
+        """Micro chunks in the queue that are not being decoded yet."""
+        with self._changed:
+            return len(self._pending)
+
+    @property
+    def num_streams(self) -> int:
+        """Streams that are open."""
+        with self._changed:
+            return len(self._streams)
 
     def open_stream(self, options: DecodeOptions) -> Stream:
         """Open a stream whose chunks are all decoded with `options`."""

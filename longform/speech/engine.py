@@ -14,6 +14,20 @@ from longform.transcript.segment import Segment
 DECODER_VERSION = 1
 
 
+class RemoteService(FrozenModel):
+    """A model service as a run found it. The key for it is never part of this.
+
+    Attributes:
+        url: base address of its API, ending in `/v1`.
+        identity: what it says about model and engine, for cache keys; never the address.
+        speaks_longform: it takes micro chunks as they are and answers in samples.
+    """
+
+    url: str
+    identity: str
+    speaks_longform: bool = False
+
+
 class EngineSpec(FrozenModel):
     """Which engine a worker process loads; equal specs share one loaded engine.
 
@@ -29,6 +43,7 @@ class EngineSpec(FrozenModel):
     compute_type: str = "default"
     batch_size: int = 8
     cpu_threads: int = 0
+    remote: RemoteService | None = None
 
 
 class DecodeOptions(FrozenModel):

@@ -5,17 +5,24 @@ from longform.settings import Settings
 from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, EngineSpec
 from longform.speech.engines import BACKENDS, loaded_engine
+from longform.speech.remote_service import find_service
 from longform.speech.weights import resolve
+
+REMOTE = "remote"
 
 
 def choose_engine(params: TranscribeParams, settings: Settings) -> EngineSpec:
     """Find and verify the weights, and pin them for the workers. No model is loaded.
 
-    An engine that the operator names by its dotted path brings its own model.
+    An engine that the operator names by its dotted path brings its own model, and so does a
+    remote one: it is asked which.
 
     Raises:
         UnknownModelError, WeightsError: from `weights.resolve`.
+        ParameterError, EnvironmentFaultError, EngineUnavailableError: from `find_service`.
     """
+    if settings.engine == REMOTE:
+        return _remote_engine(params, settings)
     has_weights = settings.engine in BACKENDS
     weights = resolve(params.model, settings.home) if has_weights else None
     return EngineSpec(
@@ -25,6 +32,17 @@ def choose_engine(params: TranscribeParams, settings: Settings) -> EngineSpec:
         device=params.device,
         compute_type=params.compute_type,
         batch_size=params.batch_size,
+    )
+
+
+def _remote_engine(params: TranscribeParams, settings: Settings) -> EngineSpec:
+    found = find_service(settings.engine_url, settings.engine_api_key, params.model)
+    return EngineSpec(
+        backend=REMOTE,
+        model=params.model,
+        model_sha256=found.model_sha256,
+        batch_size=params.batch_size,
+        remote=found.service,
     )
 
 

@@ -16,7 +16,10 @@ from longform.speech.engine import DECODER_VERSION, Engine, EngineSpec
 
 EngineFactory = Callable[[EngineSpec, Path], Engine]
 
-BACKENDS = {"faster_whisper": "longform.speech.faster_whisper_engine:create"}
+BACKENDS = {
+    "faster_whisper": "longform.speech.faster_whisper_engine:create",
+    "remote": "longform.speech.remote_engine:create",
+}
 
 _lock = threading.Lock()
 _batchers: dict[EngineSpec, Batcher] = {}
@@ -67,6 +70,11 @@ def engine_factory(backend: str) -> EngineFactory:
     except (ImportError, AttributeError) as error:
         raise ParameterError(f"engine: backend {backend!r} cannot be loaded: {error}") from error
     return factory
+
+
+def spec_identity(spec: EngineSpec) -> str:
+    """Return `engine_identity` of the engine that `spec` names; of a remote one, what it says."""
+    return spec.remote.identity if spec.remote else engine_identity(spec.backend)
 
 
 def engine_identity(backend: str) -> str:

@@ -17,6 +17,10 @@ class LanguageTrack:
     def __init__(self) -> None:
         self._votes: dict[int, dict[str, float]] = {}
 
+    def heard(self, start_sample: int) -> dict[str, float]:
+        """Return the vote of the window that starts there; empty where it has not voted."""
+        return dict(self._votes.get(start_sample, {}))
+
     def decide(
         self, start_sample: int, probabilities: Iterable[tuple[str, float]]
     ) -> tuple[str, float]:

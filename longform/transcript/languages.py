@@ -31,6 +31,19 @@ _WITHDRAWN: Mapping[str, str] = MappingProxyType({"iw": "he", "jw": "jv"})
 _UNSPACED = frozenset({"bo", "ja", "km", "lo", "my", "th", "yue", "zh"})
 
 
+# The other way round; of codes that share a name, the first is the one in use.
+_CODES: Mapping[str, str] = MappingProxyType(
+    {name: code for code, name in reversed([*ENGLISH_NAMES.items()])}
+)
+
+
+def language_code(name: str) -> str | None:
+    """Return Whisper's code of a language given as code, tag or English name; None: unknown."""
+    wanted = name.strip().casefold()
+    code = wanted.replace("_", "-").partition("-")[0]
+    return _CODES.get(wanted) or (code if code in ENGLISH_NAMES else None)
+
+
 def language_name(code: str) -> str:
     """Return the English name of a language, in lower case; the code where it has no name."""
     return ENGLISH_NAMES.get(code, code)
