@@ -17,7 +17,8 @@ def require_key(request: Request, keys: Sequence[str]) -> None:
         ApiError: 401.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    given = token.strip().encode() if scheme.casefold() == "bearer" else b""
+    # Headers are bytes, which the framework shows as Latin-1.
+    given = token.strip().encode("latin-1") if scheme.casefold() == "bearer" else b""
     matches = [hmac.compare_digest(given, key.encode()) for key in keys]
     if keys and not any(matches):
         wrong = "the API key is not one of this service's" if given else "no API key was sent"

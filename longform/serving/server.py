@@ -3,9 +3,11 @@
 import asyncio
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 
@@ -25,19 +27,37 @@ THREADS_PER_RECORDING = 2
 BACKLOG = 512
 
 Say = Callable[[str], None]
+Stop = Callable[[], object]
 
 
-def serve(service: ServiceSettings, params: TranscribeParams, settings: Settings, say: Say) -> None:
-    """Serve the model of `params` until a signal comes; `say` is told what happens.
+def serve(
+    service: ServiceSettings,
+    params: TranscribeParams,
+    settings: Settings,
+    say: Say,
+    on_start: Callable[[Stop], None] | None = None,
+) -> None:
+    """Serve the model of `params` until it is stopped, by a signal or a call.
+
+    Args:
+        service: address, keys and limits.
+        params: the model and how it decodes.
+        settings: of this machine.
+        say: is told what happens, a line at a time.
+        on_start: is given what stops the service, from any thread.
 
     Raises:
         LongformError: the address is taken, or the model cannot be loaded.
     """
-    asyncio.run(_serve(service, params, settings, say))
+    asyncio.run(_serve(service, params, settings, say, on_start or (lambda stop: None)))
 
 
 async def _serve(
-    service: ServiceSettings, params: TranscribeParams, settings: Settings, say: Say
+    service: ServiceSettings,
+    params: TranscribeParams,
+    settings: Settings,
+    say: Say,
+    on_start: Callable[[Stop], None],
 ) -> None:
     metrics = Metrics()
     host = ModelHost(params, settings, service.alias_names, metrics, service.batch_wait_ms / 1_000)
@@ -46,6 +66,7 @@ async def _serve(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, "longform-io"))
     with _listen(service) as listener:
         server = ModelServer(api, service, say)
+        on_start(partial(asyncio.get_running_loop().call_soon_threadsafe, server.stop))
         say(f"listening on {_address(listener)}/v1")
         loading = asyncio.create_task(_load(host, server, say))
         await server.serve(sockets=[listener])
@@ -97,7 +118,8 @@ class ModelServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Stop gracefully at the first signal, at once at the second."""
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
         for number in signals:
             loop.add_signal_handler(number, self.stop)
         try:

@@ -1,0 +1,81 @@
+"""A client that goes away takes its work with it, and leaves nothing behind."""
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from longform.chunking.micro_chunk import Pcm
+from longform.speech.chunk_wire import to_wav
+from tests.serving.conftest import wait_until
+from tests.serving.test_limits import address, form, head
+from tests.support.gated_engine import Gate
+from tests.support.model_service import RunningService, service_in_thread
+
+IN_FLIGHT = "longform_requests_in_flight"
+GONE = "longform_requests_total"
+
+
+def begin(service: RunningService, body: bytes, length: int | None = None) -> socket.socket:
+    """Send a request, or the beginning of one, and do not wait for its answer."""
+    client = socket.create_connection(address(service), timeout=60)
+    client.sendall(head(service, len(body) if length is None else length) + body)
+    return client
+
+
+def test_its_queued_chunks_are_withdrawn(
+    tmp_path: Path, gate: Gate, speech: Pcm, speech_wav: bytes, spool: Path
+) -> None:
+    """While others are decoded, what a client that has gone had queued is taken back."""
+    with service_in_thread(tmp_path) as service, ThreadPoolExecutor(1) as pool:
+        gate.close()
+        other = pool.submit(service.post, speech_wav)
+        gate.wait_for_batch()
+        client = begin(service, form(to_wav(speech[: 90 * 16_000])))
+        wait_until(lambda: service.metric("longform_queue_depth") >= 3, "its chunks are queued")
+        client.close()
+        wait_until(lambda: service.metric("longform_queue_depth") == 0, "they are taken back")
+        wait_until(lambda: service.metric(IN_FLIGHT) == 1, "the request has ended")
+        gate.open()
+        assert other.result().status_code == 200
+        assert service.metric("longform_streams") == 0
+        assert gate.batches == [1]
+        assert service.metric(GONE, endpoint="transcriptions", status="499") == 1
+        assert list(spool.iterdir()) == []
+
+
+def test_it_goes_in_mid_upload(tmp_path: Path, gate: Gate, speech_wav: bytes, spool: Path) -> None:
+    """Half an upload is removed, and nothing of it reaches the engine."""
+    with service_in_thread(tmp_path) as service:
+        client = begin(service, form(speech_wav)[:100_000], length=len(form(speech_wav)))
+        wait_until(lambda: any(spool.rglob("upload")), "the upload has begun")
+        client.close()
+        wait_until(lambda: not any(spool.iterdir()), "it is removed")
+        wait_until(lambda: service.metric(IN_FLIGHT) == 0, "the request has ended")
+        assert service.metric(GONE, endpoint="transcriptions", status="499") == 1
+        assert gate.batches == []
+
+
+def test_many_come_and_go(tmp_path: Path, gate: Gate, speech_wav: bytes, spool: Path) -> None:
+    """After a hundred that leave, there are as many threads, files and sockets as after one."""
+
+    def leave(service: RunningService, times: int) -> None:
+        for number in range(times):
+            cut = None if number % 2 else 50_000
+            begin(service, form(speech_wav)[:cut], length=len(form(speech_wav))).close()
+        wait_until(lambda: service.metric(IN_FLIGHT) == 0, "all have ended")
+        wait_until(lambda: service.metric("longform_streams") == 0, "no stream is left")
+        assert service.post(speech_wav).status_code == 200
+
+    with service_in_thread(tmp_path, max_decoding=2) as service:
+        leave(service, 30)
+        num_threads, num_files = threading.active_count(), open_files()
+        leave(service, 70)
+        wait_until(lambda: threading.active_count() <= num_threads, "no thread is left")
+        wait_until(lambda: open_files() <= num_files, "no file is left open")
+        assert list(spool.iterdir()) == []
+
+
+def open_files() -> int:
+    """Return how many descriptors this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
