@@ -15,6 +15,7 @@ from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroReque
 from longform.speech.engines import BACKENDS, close_engines, engine_factory, loaded_engine
 from longform.speech.language import LanguageTrack
 from longform.timeline import Span
+from tests.support.model_service import KEY, RunningService, service_process
 
 WELCOME = Path(__file__).resolve().parents[2] / "examples" / "welcome.flac"
 SCRIPTED = "tests.support.scripted_engine:create"
@@ -27,6 +28,7 @@ ENGINES = [
         id="faster_whisper",
         marks=pytest.mark.model,
     ),
+    pytest.param(EngineSpec(backend="remote", batch_size=2), id="remote"),
 ]
 
 
@@ -36,10 +38,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
+@pytest.fixture(scope="module")
+def service(home: Path) -> Iterator[RunningService]:
+    """A model service with the scripted engine, for the remote one to ask."""
+    with service_process(home, LONGFORM_ENGINE=SCRIPTED) as (running, _):
+        yield running
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest, home: Path) -> Iterator[Engine]:
     """Each engine, loaded once."""
-    yield loaded_engine(request.param, home).engine
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param.backend == "remote":
+            service = request.getfixturevalue("service")
+            patch.setenv("LONGFORM_ENGINE_URL", service.url)
+            patch.setenv("LONGFORM_ENGINE_API_KEY", KEY)
+        yield loaded_engine(request.param, home).engine
     close_engines()
 
 
