@@ -1,5 +1,6 @@
 """`longform serve-model`: the model as a service of its own."""
 
+import logging
 import sys
 from typing import Annotated
 
@@ -127,6 +128,8 @@ def serve_model(
         "beam_size": beam_size,
     }
     params = parse_params({name: value for name, value in asked.items() if value is not None})
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("longform").setLevel(logging.INFO)
     serve(service, params, Settings(), _say)
 
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from cli import doctor
 from cli.doctor import Check, checks, look, render
 from longform.settings import Settings
+from longform.speech import remote_client
+from tests.support.speech_server import Answer, speech_server
 
 
 @pytest.fixture
@@ -64,6 +66,33 @@ def test_a_scheduler_that_is_down_is_a_fault(
     monkeypatch.setattr(doctor, "SCHEDULER_TIMEOUT_SEC", 0.2)
     check = found(settings.model_copy(update={"cluster": "tcp://127.0.0.1:9"}), "Dask")
     assert (check.ok, check.found) == ("fail", "no scheduler at tcp://127.0.0.1:9")
+
+
+def test_a_model_service_is_asked(settings: Settings) -> None:
+    """Where the engine is remote, the service must answer, and no weights are needed here."""
+    about = {"identity": "faster_whisper, decoder 1", "model_sha256": None}
+    with speech_server() as server:
+        server.models = Answer({"data": [{"id": "base", "longform": about}]})
+        remote = settings.model_copy(update={"engine": "remote", "engine_url": server.url})
+        check = found(remote, "model service")
+        assert check.ok == "ok"
+        assert "faster_whisper" in check.found
+        assert found(remote, "weights", "large-v3").ok == "ok"
+        assert found(remote, "model service", "large-v3").ok == "fail"
+    assert found(settings, "model service").ok == "ok"
+
+
+def test_a_model_service_that_is_down_is_a_fault(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that does not answer, or has no address, is a fault with its remedy."""
+    monkeypatch.setattr(remote_client, "BACKOFF_BASE_SEC", 0.001)
+    remote = settings.model_copy(update={"engine": "remote", "engine_url": "http://127.0.0.1:9"})
+    check = found(remote, "model service")
+    assert check.ok == "fail"
+    assert "127.0.0.1:9" in check.found
+    nowhere = settings.model_copy(update={"engine": "remote"})
+    assert "LONGFORM_ENGINE_URL" in found(nowhere, "model service").remedy
 
 
 def test_a_full_disk_is_a_fault(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

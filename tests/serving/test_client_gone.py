@@ -5,7 +5,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from longform.chunking.micro_chunk import Pcm
+from longform.media import gateway
 from longform.speech.chunk_wire import to_wav
 from tests.serving.conftest import wait_until
 from tests.serving.test_limits import address, form, head
@@ -56,8 +59,16 @@ def test_it_goes_in_mid_upload(tmp_path: Path, gate: Gate, speech_wav: bytes, sp
         assert gate.batches == []
 
 
-def test_many_come_and_go(tmp_path: Path, gate: Gate, speech_wav: bytes, spool: Path) -> None:
+def test_many_come_and_go(
+    tmp_path: Path,
+    gate: Gate,
+    speech_wav: bytes,
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """After a hundred that leave, there are as many threads, files and sockets as after one."""
+    # Uploads are closed when their request ends, and not when nobody has read them for a while.
+    monkeypatch.setattr(gateway, "LINGER_SEC", 3_600.0)
 
     def leave(service: RunningService, times: int) -> None:
         for number in range(times):

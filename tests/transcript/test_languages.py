@@ -3,7 +3,7 @@
 import pytest
 from faster_whisper.tokenizer import _LANGUAGE_CODES
 
-from longform.transcript.languages import bcp47_key, language_name, writes_spaces
+from longform.transcript.languages import bcp47_key, language_code, language_name, writes_spaces
 
 
 @pytest.mark.parametrize("code", _LANGUAGE_CODES)
@@ -35,3 +35,23 @@ def test_scripts_without_spaces() -> None:
     """Japanese needs no blanks between words and Korean does."""
     assert not writes_spaces("ja")
     assert writes_spaces("ko")
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ("en", "en"),
+        ("English", "en"),
+        (" german ", "de"),
+        ("pt-BR", "pt"),
+        ("zh_CN", "zh"),
+        ("Haitian Creole", "ht"),
+        ("hebrew", "he"),
+        ("javanese", "jv"),
+        ("klingon", None),
+        ("", None),
+    ],
+)
+def test_languages_by_name(given: str, code: str | None) -> None:
+    """Codes, tags and English names lead to one code, which is the one in use."""
+    assert language_code(given) == code
