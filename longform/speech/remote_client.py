@@ -114,9 +114,17 @@ class ServiceClient:
     def _ask(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         for attempt in range(1, self._max_attempts + 1):
             asked_pause: float | None = None
+            cause: httpx.TransportError | None = None
             try:
                 response = self._http.request(method, path, **content)
+            except httpx.ReadTimeout as error:
+                # It has the request, and may be at it: another would make it later still.
+                raise EngineUnavailableError(
+                    f"the model service at {self.url} did not answer within "
+                    f"{ANSWER_TIMEOUT_SEC:.0f} s: look at its queue in /metrics"
+                ) from error
             except httpx.TransportError as error:
+                cause = error
                 failure = f"cannot be reached ({type(error).__name__}): start it, or check its URL"
             else:
                 if response.status_code < 400:
@@ -127,7 +135,7 @@ class ServiceClient:
                 asked_pause = parse_retry_after(response.headers.get("retry-after"))
             if attempt < self._max_attempts:
                 time.sleep(_pause_sec(attempt, asked_pause))
-        raise EngineUnavailableError(f"the model service at {self.url} {failure}")
+        raise EngineUnavailableError(f"the model service at {self.url} {failure}") from cause
 
     def _document(self, response: httpx.Response) -> dict[str, Any]:
         try:

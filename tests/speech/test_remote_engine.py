@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,17 @@ def test_what_is_final(answer: Answer, kind: type[LongformError], hint: str) -> 
     assert "\n" not in str(raised.value)
     assert KEY not in str(raised.value)
     assert len(server.asked) == (1 if issubclass(kind, InputError) else remote_client.MAX_ATTEMPTS)
+
+
+def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that takes a chunk and says nothing is given up on, without asking it again."""
+    monkeypatch.setattr(remote_client, "ANSWER_TIMEOUT_SEC", 0.2)
+    over = threading.Event()
+    with speech_server(Answer({}, late=over)) as server:
+        with pytest.raises(EngineUnavailableError, match="did not answer"):
+            ask(engine_at(server))
+        over.set()
+    assert len(server.asked) == 1
 
 
 def test_nobody_listens() -> None:

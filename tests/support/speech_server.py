@@ -22,6 +22,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     cut: bool = False  # close the connection instead
+    late: threading.Event | None = None  # what it waits for
 
     @property
     def content(self) -> bytes:
@@ -77,6 +78,8 @@ def speech_server(*answers: Answer) -> Iterator[SpeechServer]:
                 state.count(-1)
 
         def _send(self, answer: Answer) -> None:
+            if answer.late is not None:
+                answer.late.wait(60)
             if answer.cut:
                 self.close_connection = True
                 return
