@@ -162,6 +162,10 @@ def _note(given: str | None, task: Task) -> ChunkNote | None:
         raise _invalid(
             CHUNK_FIELD, "it is of another version of longform: run the same one there and here"
         ) from error
+    try:
+        parse_params(note.options.model_dump())
+    except ParameterError as error:
+        raise _invalid(CHUNK_FIELD, str(error)) from error
     if note.options.task != task:
         raise _invalid(CHUNK_FIELD, "it is for the other endpoint")
     return note

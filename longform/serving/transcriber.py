@@ -19,7 +19,13 @@ from longform.run import Run
 from longform.serving.service_settings import ServiceSettings
 from longform.serving.upload import Upload
 from longform.speech.batching import Batcher
-from longform.speech.chunk_wire import ChunkAnswer, ChunkNote, chunk_of, from_wav
+from longform.speech.chunk_wire import (
+    MAX_CHUNK_BYTES,
+    ChunkAnswer,
+    ChunkNote,
+    chunk_of,
+    from_wav,
+)
 from longform.speech.engine import EngineSpec
 from longform.transcript.output import TranscribeOutput
 
@@ -63,6 +69,8 @@ class Transcriber:
             NotMediaError: it is none.
             EngineUnavailableError: the engine failed.
         """
+        if upload.num_bytes > MAX_CHUNK_BYTES:
+            raise NotMediaError("a micro chunk has at most 30 s of 16-bit mono at 16 kHz")
         chunk = chunk_of(note, from_wav(await asyncio.to_thread(upload.path.read_bytes)))
         with batcher.open_stream(note.options) as stream:
             result = await asyncio.wrap_future(stream.submit(chunk))

@@ -20,6 +20,7 @@ from longform.timeline import PCM_BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Span
 CHUNK_FIELD = "longform_chunk"  # of the form: a `ChunkNote` as JSON
 ANSWER_FIELD = "longform"  # of the response: a `ChunkAnswer`
 MAX_CHUNK_SAMPLES = 30 * SAMPLE_RATE_HZ  # Whisper's window
+MAX_CHUNK_BYTES = MAX_CHUNK_SAMPLES * PCM_BYTES_PER_SAMPLE + 4_096  # and the head of a WAV file
 
 
 class ChunkNote(FrozenModel):

@@ -4,13 +4,20 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import jiwer
 import pytest
 
+from longform.macro_chunk import transcribe_macro_chunk
 from longform.media.decoder import find_ffmpeg
-from tests.cli.conftest import Run
+from longform.params import TranscribeParams
+from longform.plan import make_plan, open_recording
+from longform.run import Run
+from longform.settings import Settings
+from longform.speech.engine_choice import choose_engine, worker_engine
+from longform.speech.engines import close_engines
+from longform.transcript.output import TranscribeOutput
+from tests.cli.conftest import Run as Command
 from tests.conftest import WELCOME
 from tests.support.model_service import KEY, service_process
 
@@ -21,7 +28,7 @@ NORMALISE = jiwer.Compose(
 
 @pytest.mark.model
 @pytest.mark.server
-def test_two_recordings_one_of_them_known(longform_with_server: Run, tmp_path: Path) -> None:
+def test_two_recordings_one_of_them_known(longform_with_server: Command, tmp_path: Path) -> None:
     """stdout holds results alone, the text is what was said, a copy comes from the cache."""
     shutil.copyfile(WELCOME, tmp_path / "again.flac")
     done = longform_with_server("transcribe", WELCOME, "again.flac", "--json", "-o", "out")
@@ -51,20 +58,34 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
+async def heard_here(clip: Path, home: Path) -> TranscribeOutput:
+    """Return the transcript of the model in this process."""
+    # Threads of a model wait for each other: on a busy machine one is faster than two.
+    settings, params = Settings(home=home, cpu_threads=1), TranscribeParams()
+    recording = await open_recording(str(clip), settings, home)
+    run = Run("", recording, params, choose_engine(params, settings), str(home / "chunks"))
+    batcher = worker_engine(run.engine, settings)
+    try:
+        jobs = [run.job(chunk) for chunk in (await make_plan(recording, params)).chunks]
+        results = [await transcribe_macro_chunk(job, batcher, lambda _: None) for job in jobs]
+    finally:
+        close_engines()
+    return run.transcript(results, [], 1.0)
+
+
 @pytest.mark.model
 @pytest.mark.server
-def test_a_model_elsewhere_gives_the_same_transcript(
-    longform_with_server: Run, tmp_path: Path, clip: Path
+async def test_a_model_elsewhere_gives_the_same_transcript(
+    longform_with_server: Command, tmp_path: Path, clip: Path
 ) -> None:
     """Through a model service, text, words, times and scores are those of the model here."""
-    # Threads of a model wait for each other: on a busy machine one is faster than two.
-    alone = {"LONGFORM_CPU_THREADS": "1"}
-    here = transcribed(longform_with_server("transcribe", clip, "--json", "-o", "here", **alone))
-    with service_process(tmp_path, **alone) as (service, _):
-        environment = {"LONGFORM_ENGINE_API_KEY": KEY, "LONGFORM_CHUNK_STORE": str(tmp_path / "c")}
+    here = (await heard_here(clip, tmp_path)).model_dump(mode="json")
+    with service_process(tmp_path, LONGFORM_CPU_THREADS="1") as (service, _):
         options = ("--json", "-o", "there", "--engine", "remote", "--engine-url", service.url)
-        there = transcribed(longform_with_server("transcribe", clip, *options, **environment))
+        done = longform_with_server("transcribe", clip, *options, LONGFORM_ENGINE_API_KEY=KEY)
+        assert done.returncode == 0, done.stderr
         assert service.metric("longform_requests_total", endpoint="transcriptions") > 1
+    there = json.loads(done.stdout)
     assert there["segments"] == here["segments"]
     assert len(there["segments"]) > 3
     assert all(segment["words"] for segment in there["segments"])
@@ -75,10 +96,3 @@ def test_a_model_elsewhere_gives_the_same_transcript(
     written = b"".join(path.read_bytes() for path in (tmp_path / "there").iterdir())
     assert service.url.encode() not in written
     assert KEY.encode() not in written
-
-
-def transcribed(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
-    """Return the result that the command has printed."""
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

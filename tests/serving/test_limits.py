@@ -1,5 +1,6 @@
 """What a service refuses: too much, too slowly, or not what it says it is."""
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from longform.chunking.micro_chunk import Pcm
 from longform.serving import connection
 from longform.speech.chunk_wire import to_wav
+from tests.conftest import WELCOME
 from tests.serving.conftest import PATIENCE_SEC, wait_until
 from tests.support.model_service import RunningService, service_in_thread
 from tests.support.range_server import range_server
@@ -154,6 +156,37 @@ def test_excessive_forms(plain_service: RunningService, speech_wav: bytes) -> No
     model = b'--xyz\r\nContent-Disposition: form-data; name="model"\r\n\r\nbase\r\n'
     twice = model + form(speech_wav)
     assert code_of(send(plain_service, twice)) == (400, "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("note", "status"),
+    [
+        ({}, 200),
+        ({"speech": [[0, 10**9]]}, 400),
+        ({"start_sample": -1}, 400),
+        ({"surprise": 1}, 400),
+        ({"options": {"beam_size": 10_000}}, 400),
+        ({"options": {"task": "translate"}}, 400),
+        ({"options": {"initial_prompt": "x" * 3_000}}, 400),
+    ],
+)
+def test_notes_of_micro_chunks(
+    plain_service: RunningService, speech_wav: bytes, note: dict[str, object], status: int
+) -> None:
+    """What comes with a micro chunk is held to the bounds of every parameter."""
+    sent = json.dumps({"start_sample": 5, "speech": [[5, 9]], "options": {}} | note)
+    response = plain_service.post(speech_wav, longform_chunk=sent)
+    assert response.status_code == status
+    assert ("longform" in response.json()) == (status == 200)
+
+
+def test_a_micro_chunk_that_is_none(plain_service: RunningService, speech: Pcm) -> None:
+    """With a note, only a WAV file of up to 30 s is taken; without one, anything."""
+    note = json.dumps({"start_sample": 0, "speech": [], "options": {}})
+    for content in (to_wav(speech[: 31 * 16_000]), WELCOME.read_bytes()):
+        response = plain_service.post(content, longform_chunk=note)
+        assert code_of(response) == (400, "invalid_audio")
+        assert plain_service.post(content).status_code == 200
 
 
 def test_no_model_is_named(plain_service: RunningService, speech_wav: bytes) -> None:
