@@ -46,7 +46,8 @@ def find_service(url: str | None, key: SecretStr | None, model: str) -> FoundSer
             f"give --model as one of {', '.join(sorted(ours))}"
         )
     about = ours[model]
-    service = RemoteService(url=base, identity=f"remote, {about['identity']}", speaks_longform=True)
+    identity = f"remote, {about.get('identity', 'unknown')}"
+    service = RemoteService(url=base, identity=identity, speaks_longform=True)
     return FoundService(service, about.get("model_sha256"))
 
 
