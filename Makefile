@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-speed bench-page bench-access clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-speed bench-page bench-access clean docs
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -65,8 +65,11 @@ bench-page: $(STAMP)  ## Open and scroll the page of a ten-hour transcript in Ch
 
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.access $(ARGS)
+docs: $(STAMP)  ## Build the documentation into site/, strictly; brings docs/command.md up to date
+	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 clean:  ## Remove .venv, caches, transcripts and the state of `make run`
 	@if test -x $(BIN)/longform && test -d .longform; then LONGFORM_HOME="$(CURDIR)/.longform" $(BIN)/longform server stop >/dev/null 2>&1 || true; fi
-	@rm -rf $(VENV) .longform transcripts build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .longform transcripts site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
