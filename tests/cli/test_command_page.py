@@ -8,9 +8,9 @@ from tests.conftest import REPO_ROOT
 
 def test_the_page_of_the_command_is_up_to_date() -> None:
     """docs/command.md says what `--help` says; `make docs` writes it anew."""
+    generator = [sys.executable, "-m", "typer", "cli.main", "utils", "docs"]
     generated = subprocess.run(
-        [sys.executable, "-m", "typer", "cli.main", "utils", "docs"]
-        + ["--name", "longform", "--title", "The command"],
+        [*generator, "--name", "longform", "--title", "The command"],
         cwd=REPO_ROOT,
         capture_output=True,
         text=True,

@@ -57,6 +57,7 @@ async def test_every_sample_is_accounted_for(stage: Stage, tmp_path: Path) -> No
     assert len(starts) == len(set(starts)) > 3
     assert {part.kind for part in output.coverage} <= {"speech", "non_speech"}
     assert sorted(Path(name).suffix for name in output.files) == [
+        ".html",
         ".json",
         ".srt",
         ".tsv",
