@@ -65,6 +65,7 @@ bench-page: $(STAMP)  ## Open and scroll the page of a ten-hour transcript in Ch
 
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.access $(ARGS)
+
 docs: $(STAMP)  ## Build the documentation into site/, strictly; brings docs/command.md up to date
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
