@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from pydantic import Field
 
-from longform.errors import SourceRefusedError
+from longform.errors import SchemeRefusedError
 from longform.media.policy import SourcePolicy, redact, scheme_of
 from longform.media.reader import RangeReader
 from longform.params import FrozenModel
@@ -42,6 +42,8 @@ class Source(FrozenModel):
     last_modified: str | None = None  # as the server writes it; for files, mtime in ns
     fingerprint: str  # sha256, hex; never depends on the address
     warnings: tuple[str, ...] = ()
+    # What this reading's blocks go by in a block store; "": they are not shared.
+    blocks: str = Field("", pattern="^[0-9a-f]*$")
 
 
 class Backend(Protocol):
@@ -93,7 +95,7 @@ def check_exists(media_url: str) -> None:
 def _backend(media_url: str) -> Backend:
     scheme = scheme_of(media_url)
     if scheme not in BACKENDS:
-        raise SourceRefusedError(
+        raise SchemeRefusedError(
             f"{redact(media_url)}: no source of kind {scheme}:// can be opened; "
             f"give a path or one of {', '.join(f'{name}://' for name in BACKENDS if name)}"
         )

@@ -18,8 +18,8 @@ from longform.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
+from longform.media.http_download import NO_RANGES_WARNING
 from longform.media.policy import SourcePolicy, redact, shown_name
-from longform.media.remote_http import NO_RANGES_WARNING
 from longform.media.source import check_exists, open_reader, open_source
 from tests.support.range_server import RangeServer
 
