@@ -1,14 +1,15 @@
 """A block cache over a range reader: every block is fetched once, whoever asks for it."""
 
 import asyncio
+import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from longform.errors import ContentChangedError
 from longform.media.block_store import Block, BlockStore, open_block_store
 from longform.media.reader import RangeReader
-from longform.media.source import Source
+from longform.media.source import Sample, Source
 
 BLOCK_BYTES = 262_144  # bytes; small enough that a header costs little, large enough for HTTP
 CACHE_BLOCKS = 128  # blocks; 32 MiB per source
@@ -45,12 +46,15 @@ class BlockCache:
         length_bytes: int,
         limits: CacheLimits | None = None,
         store: BlockStore | None = None,
+        samples: Sequence[Sample] = (),
         shown: str = "the source",
     ) -> None:
         self._reader = reader
         self._length_bytes = length_bytes
         self._limits = limits or CacheLimits()
+        self.block_bytes = self._limits.block_bytes
         self._store = store
+        self._samples = {one.start // self.block_bytes: one for one in samples}
         self._shown = shown
         self._blocks: OrderedDict[int, Block] = OrderedDict()
         self._heads: dict[int, Block] = {}
@@ -68,7 +72,7 @@ class BlockCache:
         which a media reader goes elsewhere.
         """
         end = min(end, self._length_bytes)
-        block_bytes = self._limits.block_bytes
+        block_bytes = self.block_bytes
         first = start // block_bytes
         position = start
         while position < end:
@@ -82,8 +86,8 @@ class BlockCache:
 
     async def sample(self, start: int, end: int) -> bytes:
         """Return bytes that begin a block, without the rest of it; it is not fetched again."""
-        index, offset = divmod(start, self._limits.block_bytes)
-        if offset or end >= min(start + self._limits.block_bytes, self._length_bytes):
+        index, offset = divmod(start, self.block_bytes)
+        if offset or end >= min(start + self.block_bytes, self._length_bytes):
             return await self.read(start, end)
         head = await self._known_head(index)
         if head is None or len(head.data) < end - start:
@@ -130,7 +134,7 @@ class BlockCache:
             self._store = None
 
     def _read_ahead(self, index: int, num_blocks: int, end: int) -> None:
-        last = (end - 1) // self._limits.block_bytes
+        last = (end - 1) // self.block_bytes
         for ahead in range(index + 1, min(index + num_blocks, last) + 1):
             if ahead not in self._blocks:
                 self._fetch(ahead)
@@ -173,8 +177,8 @@ class BlockCache:
         return block
 
     async def _fetch_block(self, index: int) -> Block:
-        start = index * self._limits.block_bytes
-        end = min(start + self._limits.block_bytes, self._length_bytes)
+        start = index * self.block_bytes
+        end = min(start + self.block_bytes, self._length_bytes)
         head = await self._known_head(index)
         if head is None:
             block = await self._fetch_part(start, end)
@@ -182,6 +186,9 @@ class BlockCache:
             rest = await self._fetch_part(start + len(head.data), end)
             self._require_continued(head, rest)
             block = Block(head.lead, head.data + rest.data)
+        sample = self._samples.get(index)
+        if sample is not None and digest(block.data[: sample.end - start]) != sample.digest:
+            raise self._changed()
         if (before := await self._known(index - 1)) is not None:
             self._require_continued(before, block)
         if (after := await self._known(index + 1)) is not None:
@@ -208,10 +215,13 @@ class BlockCache:
 
     def _require_continued(self, before: Block, after: Block) -> None:
         if not before.data.endswith(after.lead[-len(before.data) :]):
-            raise ContentChangedError(
-                f"{self._shown} holds other bytes than a moment ago, though its server does not "
-                "say so; start again, when it changes no more"
-            )
+            raise self._changed()
+
+    def _changed(self) -> ContentChangedError:
+        return ContentChangedError(
+            f"{self._shown} holds other bytes than before, though its server does not say so; "
+            "start again, when it changes no more"
+        )
 
     def _settle(self, index: int, fetch: "asyncio.Task[Block]") -> None:
         self._fetches.pop(index, None)
@@ -226,19 +236,34 @@ def remote_cache(reader: RangeReader, source: Source, block_dir: str | None) -> 
         source.length_bytes,
         REMOTE_LIMITS,
         open_block_store(block_dir, source.blocks),
+        source.samples,
         source.shown,
     )
 
 
+def digest(data: bytes) -> str:
+    """Return a short digest of a sample: 64 bits, against accidents."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
 class BlockSampler:
-    """A reader for what is looked at before a source is read: its samples count as fetched."""
+    """A reader for what is looked at before a source is read.
+
+    What it reads is not fetched again, and its `samples` pin the source by content.
+    """
 
     def __init__(self, cache: BlockCache) -> None:
         self._cache = cache
+        self.samples: list[Sample] = []
 
     async def read(self, start: int, end: int) -> bytes:
-        """Return the bytes `[start, end)`."""
-        return await self._cache.sample(start, end)
+        """Return the bytes `[start, end)`; `start` begins a block."""
+        data = await self._cache.sample(start, end)
+        step = self._cache.block_bytes
+        for first in range(start, end, step):
+            part = data[first - start : first - start + step]
+            self.samples.append(Sample(start=first, end=first + len(part), digest=digest(part)))
+        return data
 
     async def close(self) -> None:
         """Close the cache."""

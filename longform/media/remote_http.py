@@ -97,7 +97,8 @@ async def _pin(source: Source, look: _Look, policy: SourcePolicy, address: Remot
         raise
     finally:
         await sampler.close()
-    return source.model_copy(update={"fingerprint": found})
+    samples = tuple(sorted(sampler.samples, key=lambda sample: sample.start))
+    return source.model_copy(update={"fingerprint": found, "samples": samples})
 
 
 async def _look(address: RemoteAddress, policy: SourcePolicy) -> _Look:

@@ -26,6 +26,17 @@ BACKENDS = {
 }
 
 
+class Sample(FrozenModel):
+    """A stretch `[start, end)` of a source that was read when it was opened, and its digest.
+
+    It lies in one block of the cache and begins it.
+    """
+
+    start: int
+    end: int
+    digest: str
+
+
 class Source(FrozenModel):
     """A recording whose place, length and content were seen once, and are pinned.
 
@@ -42,6 +53,8 @@ class Source(FrozenModel):
     last_modified: str | None = None  # as the server writes it; for files, mtime in ns
     fingerprint: str  # sha256, hex; never depends on the address
     warnings: tuple[str, ...] = ()
+    # By these any process can tell whether it reads the content that was opened.
+    samples: tuple[Sample, ...] = ()
     # What this reading's blocks go by in a block store; "": they are not shared.
     blocks: str = Field("", pattern="^[0-9a-f]*$")
 
