@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from longform.chunking.macro import Split
-from longform.media.recording import Recording
+from longform.media.recording import Recording, forget_blocks
 from longform.params import TranscribeParams, parse_params
 from longform.plan import Plan
 from longform.settings import Settings, with_overrides
@@ -58,7 +58,10 @@ async def _plan(media: str, settings: Settings, params: TranscribeParams) -> tup
     check_exists(media)
     with tempfile.TemporaryDirectory(prefix="longform-") as scratch:
         recording = await open_recording(media, settings, Path(scratch))
-        return recording, await make_plan(recording, params)
+        try:
+            return recording, await make_plan(recording, params)
+        finally:
+            await forget_blocks(recording)
 
 
 def _print(recording: Recording, made: Plan) -> None:

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     work_store: str | None = Field(
         None, description="Folder or fsspec URL for audio in transit; workers must reach it."
     )
+    block_dir: Path | None = Field(
+        None, description="Folder in which processes of a host share what they fetched."
+    )
     output_dir: str = Field("transcripts", description="Where transcripts go when no run says.")
     cluster: str = Field(
         "local", description="'local', or the address of a Dask scheduler (tcp://host:8786)."
@@ -57,6 +60,11 @@ class Settings(BaseSettings):
     def work_store_url(self) -> str:
         """The work store that is in force."""
         return self.work_store or str(self.home.absolute() / "work")
+
+    @property
+    def block_dir_path(self) -> str:
+        """The folder of shared blocks that is in force."""
+        return str((self.block_dir or self.home / "blocks").absolute())
 
     def output_target(self, output_dir: str | None, *, deployed: bool) -> str:
         """Return where a run's files go.
