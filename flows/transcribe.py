@@ -14,7 +14,7 @@ from flows.chunks import ChunkOutcomes, transcribe_chunks
 from flows.progress import ProgressReporter
 from flows.summary import publish_summary
 from infra.cluster import open_cluster
-from longform.errors import IncompleteTranscriptError
+from longform.errors import IncompleteTranscriptError, SourceChangedError
 from longform.macro_chunk import clock
 from longform.media.policy import shown_name
 from longform.media.recording import Recording
@@ -80,6 +80,7 @@ async def transcribe(
             )
             progress.stage("transcribing")
             outcomes = await transcribe_chunks(run, settings, progress, use_cache=use_cache)
+        raise_if_changed(outcomes)
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )
@@ -98,6 +99,13 @@ async def transcribe(
         await publish_summary(output, outcomes.results, outcomes.num_cached)
         progress.stage("done")
     return conclude(output, outcomes, params)
+
+
+def raise_if_changed(outcomes: ChunkOutcomes) -> None:
+    """Of a source that changed while it was read no transcript is made, not even a part of one."""
+    for error in outcomes.errors:
+        if isinstance(error, SourceChangedError):
+            raise error
 
 
 def raise_if_nothing(outcomes: ChunkOutcomes) -> None:

@@ -147,6 +147,7 @@ class FaultServer:
         self.fault: Fault | None = None
         self.place = 0
         self.hits = 0
+        self.num_connections = 0
         self.num_requests = 0
         self.bytes_sent = 0
         self.num_open = 0
@@ -214,6 +215,7 @@ class FaultServer:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._counting:
             self._connections.add(connection)
+            self.num_connections += 1
         try:
             with connection, suppress(HangUpError, OSError):
                 while (exchange := self._next(connection)) is not None:
