@@ -1,7 +1,6 @@
 """A block cache over a range reader: every block is fetched once, whoever asks for it."""
 
 import asyncio
-import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from longform.errors import ContentChangedError
 from longform.media.block_store import Block, BlockStore, open_block_store
 from longform.media.reader import RangeReader
-from longform.media.source import Sample, Source
+from longform.media.source import Sample, Source, sample_digest
 
 BLOCK_BYTES = 262_144  # bytes; small enough that a header costs little, large enough for HTTP
 CACHE_BLOCKS = 128  # blocks; 32 MiB per source
@@ -187,7 +186,7 @@ class BlockCache:
             self._require_continued(head, rest)
             block = Block(head.lead, head.data + rest.data)
         sample = self._samples.get(index)
-        if sample is not None and digest(block.data[: sample.end - start]) != sample.digest:
+        if sample is not None and sample_digest(block.data[: sample.end - start]) != sample.digest:
             raise self._changed()
         if (before := await self._known(index - 1)) is not None:
             self._require_continued(before, block)
@@ -239,32 +238,3 @@ def remote_cache(reader: RangeReader, source: Source, block_dir: str | None) -> 
         source.samples,
         source.shown,
     )
-
-
-def digest(data: bytes) -> str:
-    """Return a short digest of a sample: 64 bits, against accidents."""
-    return hashlib.blake2b(data, digest_size=8).hexdigest()
-
-
-class BlockSampler:
-    """A reader for what is looked at before a source is read.
-
-    What it reads is not fetched again, and its `samples` pin the source by content.
-    """
-
-    def __init__(self, cache: BlockCache) -> None:
-        self._cache = cache
-        self.samples: list[Sample] = []
-
-    async def read(self, start: int, end: int) -> bytes:
-        """Return the bytes `[start, end)`; `start` begins a block."""
-        data = await self._cache.sample(start, end)
-        step = self._cache.block_bytes
-        for first in range(start, end, step):
-            part = data[first - start : first - start + step]
-            self.samples.append(Sample(start=first, end=first + len(part), digest=digest(part)))
-        return data
-
-    async def close(self) -> None:
-        """Close the cache."""
-        await self._cache.close()

@@ -1,6 +1,5 @@
 """Sources on http(s) servers: pinned at the first look, then read by byte range."""
 
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from longform.errors import (
     SourceTooLargeError,
 )
 from longform.media import fingerprint
-from longform.media.block_cache import BlockSampler, remote_cache
-from longform.media.block_store import Block, discard_blocks
+from longform.media.block_sampler import pinned
 from longform.media.http_download import download
 from longform.media.http_reader import HttpReader, strong
 from longform.media.http_requests import RemoteAddress, content_length, content_range
@@ -59,9 +57,10 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
             etag=look.etag,
             last_modified=look.last_modified,
             fingerprint="",
-            blocks=secrets.token_hex(16),
         )
-        return await _pin(source, look, policy, address)
+        validator = strong(look.etag) or look.last_modified or ""
+        reader = HttpReader(source, policy, address)
+        return await pinned(source, reader, policy, validator, look.head)
     finally:
         await address.close()
 
@@ -81,24 +80,6 @@ def require_size(shown: str, length_bytes: int | None, limit_bytes: int) -> None
         raise SourceTooLargeError(
             f"{shown} has {length_bytes} bytes; at most {limit_bytes} may be opened"
         )
-
-
-async def _pin(source: Source, look: _Look, policy: SourcePolicy, address: RemoteAddress) -> Source:
-    """Return the source with its fingerprint. What is read for it will not be read again."""
-    cache = remote_cache(HttpReader(source, policy, address), source, policy.block_dir)
-    sampler = BlockSampler(cache)
-    try:
-        if len(look.head) < source.length_bytes:
-            await cache.keep_head(0, Block(b"", look.head))
-        validator = strong(look.etag) or look.last_modified or ""
-        found = await fingerprint.remote_fingerprint(sampler, source.length_bytes, validator)
-    except BaseException:
-        discard_blocks(policy.block_dir, source.blocks)
-        raise
-    finally:
-        await sampler.close()
-    samples = tuple(sorted(sampler.samples, key=lambda sample: sample.start))
-    return source.model_copy(update={"fingerprint": found, "samples": samples})
 
 
 async def _look(address: RemoteAddress, policy: SourcePolicy) -> _Look:

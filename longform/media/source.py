@@ -1,5 +1,6 @@
 """Stage `source`: check the address and pin what lies behind it, whatever kind it is."""
 
+import hashlib
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -35,6 +36,11 @@ class Sample(FrozenModel):
     start: int
     end: int
     digest: str
+
+
+def sample_digest(data: bytes) -> str:
+    """Return the digest of a sample: 64 bits, against accidents."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 class Source(FrozenModel):
