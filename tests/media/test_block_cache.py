@@ -2,13 +2,16 @@
 
 import asyncio
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longform.errors import SourceUnavailableError
+from longform.errors import ContentChangedError, SourceUnavailableError
 from longform.media.block_cache import BlockCache, CacheLimits
+from longform.media.block_store import open_block_store
+from longform.media.source import Sample, sample_digest
 
 CONTENT = random.Random(3).randbytes(1_000)
 
@@ -137,3 +140,57 @@ async def test_closing_ends_fetches_and_closes_the_reader() -> None:
     assert reader.closed
     with pytest.raises(ConnectionAbortedError):
         await waiting
+
+
+async def test_a_block_that_does_not_continue_its_neighbour_is_other_content() -> None:
+    """With leads, content that is replaced between two blocks is noticed from either side."""
+    for order in ((0, 1), (1, 0)):
+        reader = CountingReader()
+        cache = BlockCache(reader, len(CONTENT), CacheLimits(100, lead_bytes=10))
+        await cache.block(order[0])
+        reader.content = CONTENT[::-1]
+        with pytest.raises(ContentChangedError):
+            await cache.block(order[1])
+
+
+async def test_neighbours_that_other_processes_have_fetched_count_as_well(tmp_path: Path) -> None:
+    """A block is compared with the one before it in the shared store, too."""
+    limits = CacheLimits(100, lead_bytes=10)
+    store = open_block_store(str(tmp_path), "ab")
+    await BlockCache(CountingReader(), len(CONTENT), limits, store).block(4)
+    other = BlockCache(CountingReader(CONTENT[::-1]), len(CONTENT), limits, store)
+    assert await other.block(4) == CONTENT[400:500]
+    with pytest.raises(ContentChangedError):
+        await other.block(5)
+
+
+async def test_a_block_is_checked_against_the_sample_in_it() -> None:
+    """Content that differs from what was sampled when the source was opened is refused."""
+    samples = (Sample(start=300, end=350, digest=sample_digest(CONTENT[300:350])),)
+    for content, expected in ((CONTENT, 1), (CONTENT[::-1], 0)):
+        cache = BlockCache(CountingReader(content), len(CONTENT), CacheLimits(100), None, samples)
+        outcome = await asyncio.gather(cache.block(3), return_exceptions=True)
+        assert isinstance(outcome[0], bytes if expected else ContentChangedError)
+
+
+async def test_a_sample_is_not_fetched_again() -> None:
+    """What was read of a block's beginning is joined to the rest, which alone is fetched."""
+    reader = CountingReader()
+    cache = BlockCache(reader, len(CONTENT), CacheLimits(100, lead_bytes=10))
+    assert await cache.sample(300, 330) == CONTENT[300:330]
+    assert await cache.sample(300, 330) == CONTENT[300:330]
+    assert await cache.block(3) == CONTENT[300:400]
+    assert reader.asked == [(290, 330), (320, 400)]
+
+
+async def test_caches_that_share_a_store_fetch_each_block_once(tmp_path: Path) -> None:
+    """Four caches that read everything through one store, cost one fetch per block."""
+    readers = [CountingReader() for _ in range(4)]
+    caches = [
+        BlockCache(reader, len(CONTENT), CacheLimits(100), open_block_store(str(tmp_path), "ab"))
+        for reader in readers
+    ]
+    for cache in caches:  # one after the other: claims are between processes
+        assert await cache.read(0, len(CONTENT)) == CONTENT
+        await cache.close()
+    assert sum(len(reader.asked) for reader in readers) == 10
