@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from longform.chunking.macro import Split
-from longform.media.recording import Recording, forget_blocks
+from longform.media.recording import Recording
 from longform.params import TranscribeParams, parse_params
 from longform.plan import Plan
 from longform.settings import Settings, with_overrides
@@ -52,16 +53,15 @@ def plan(
 
 
 async def _plan(media: str, settings: Settings, params: TranscribeParams) -> tuple[Recording, Plan]:
+    from longform.media.block_store import discard_blocks
     from longform.media.source import check_exists
     from longform.plan import make_plan, open_recording
 
     check_exists(media)
-    with tempfile.TemporaryDirectory(prefix="longform-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="longform-") as scratch, ExitStack() as ending:
         recording = await open_recording(media, settings, Path(scratch))
-        try:
-            return recording, await make_plan(recording, params)
-        finally:
-            await forget_blocks(recording)
+        ending.callback(discard_blocks, recording.policy.block_dir, recording.source.blocks)
+        return recording, await make_plan(recording, params)
 
 
 def _print(recording: Recording, made: Plan) -> None:

@@ -8,7 +8,6 @@ from flows.cluster import RunCluster
 from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
 from flows.progress import ProgressReporter
-from longform.media.recording import forget_blocks
 from longform.media.work_store import WorkStore
 from longform.plan import Plan, PlannedChunk, plan_key
 from longform.run import Run, plan_store
@@ -47,7 +46,6 @@ async def transcribe_chunks(
     async with AsyncExitStack() as stack:
         spool = WorkStore(root=settings.work_store_url).create_run()
         stack.push_async_callback(spool.remove)
-        stack.push_async_callback(forget_blocks, run.recording)
         cluster = await stack.enter_async_context(RunCluster(run, settings, progress))
         if known is None or len(cached) < len(known.chunks):
             cluster.start()

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from flows.summary import publish_summary
 from infra.cluster import open_cluster
 from longform.errors import IncompleteTranscriptError, SourceChangedError
 from longform.macro_chunk import clock
+from longform.media.block_store import discard_blocks
 from longform.media.policy import shown_name
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
@@ -65,8 +67,9 @@ async def transcribe(
     policy = source_policy(settings)
     name = shown_name(media_url)
     async with ProgressReporter(name) as progress:
-        with tempfile.TemporaryDirectory(prefix="longform-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="longform-") as scratch, ExitStack() as ending:
             source = await open_source(media_url, policy, Path(scratch))
+            ending.callback(discard_blocks, policy.block_dir, source.blocks)
             media = await probe(source, policy, settings.ffmpeg)
             progress.expect(None, media.num_samples_estimate)
             run = Run(
@@ -80,7 +83,7 @@ async def transcribe(
             )
             progress.stage("transcribing")
             outcomes = await transcribe_chunks(run, settings, progress, use_cache=use_cache)
-        raise_if_changed(outcomes)
+            raise_if_changed(outcomes)
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )

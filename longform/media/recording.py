@@ -1,8 +1,5 @@
 """A recording: a source that has been opened and probed."""
 
-import asyncio
-
-from longform.media.block_store import discard_blocks
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Media
 from longform.media.source import Source
@@ -19,8 +16,3 @@ class Recording(FrozenModel):
     media: Media
     policy: SourcePolicy
     ffmpeg: str | None = None
-
-
-async def forget_blocks(recording: Recording) -> None:
-    """Remove what processes of this host have shared of a recording; at the end of its run."""
-    await asyncio.to_thread(discard_blocks, recording.policy.block_dir, recording.source.blocks)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from longform.chunking.macro import nominal_boundaries
 from longform.chunking.micro_chunk import Pcm
+from longform.media.block_store import discard_blocks
 from longform.media.extract import extract_all, extract_window
 from longform.media.policy import SourcePolicy
 from longform.media.probe import probe
-from longform.media.recording import Recording, forget_blocks
+from longform.media.recording import Recording
 from longform.media.source import open_source
 from longform.params import TranscribeParams
 from longform.plan import find_split
@@ -45,7 +46,7 @@ async def read_in_processes(
         )
         return sum(int(said) for said, _ in outputs)
     finally:
-        await forget_blocks(recording)
+        discard_blocks(policy.block_dir, source.blocks)
 
 
 def _start(folder: Path, number: int) -> "subprocess.Popen[str]":
