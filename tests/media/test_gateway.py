@@ -188,8 +188,8 @@ async def test_a_stalled_source_is_told(
     """A source that stops sending is an error within the stall time-out."""
     source = await open_source(server.add(CONTENT), policy, tmp_path)
     server.habits.stall_after = 1_000
-    once = policy.model_copy(update={"max_attempts": 1})
-    async with serve(source, once) as served, asyncio.timeout(5):
+    once = policy.model_copy(update={"max_attempts": 1, "stall_timeout_sec": 0.4})
+    async with serve(source, once) as served, asyncio.timeout(30):
         assert await _failure(served.url) is not None
         with pytest.raises(SourceStalledError):
             served.raise_for_failure()
