@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full faults check format bench-quality bench-speed bench-page clean
+.PHONY: help venv run stop test test-full faults check format bench-quality bench-speed bench-page bench-access clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -65,6 +65,9 @@ bench-speed: $(STAMP)  ## Wall, CPU and memory next to faster-whisper alone (LON
 
 bench-page: $(STAMP)  ## Open and scroll the page of a ten-hour transcript in Chromium
 	@$(BIN)/python -m benchmarks.page $(ARGS)
+
+bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.access $(ARGS)
 
 clean:  ## Remove .venv, caches, transcripts and the state of `make run`
 	@if test -x $(BIN)/longform && test -d .longform; then LONGFORM_HOME="$(CURDIR)/.longform" $(BIN)/longform server stop >/dev/null 2>&1 || true; fi

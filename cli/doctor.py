@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from longform.errors import LongformError
+from longform.media.policy import redact
 from longform.settings import Settings
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -103,6 +104,19 @@ def _disk(settings: Settings, model: str) -> Check:
     if free >= SCARCE_BYTES:
         return Check("free disk", "ok", found)
     return Check("free disk", "warn" if free >= LEAST_BYTES else "fail", found, remedy)
+
+
+def _work_store(settings: Settings, model: str) -> Check:
+    from longform.media.work_leftovers import find_leftovers
+    from longform.workplace import work_roots
+
+    roots = work_roots(settings)
+    leftovers = [found for root in roots for found in find_leftovers(root)]
+    if not leftovers:
+        return Check("work store", "ok", f"{redact(roots[0])}, nothing left behind")
+    num_bytes = sum(leftover.num_bytes for leftover in leftovers)
+    found = f"{num_bytes / 1e6:.1f} MB of {len(leftovers)} runs that were killed"
+    return Check("work store", "warn", found, "longform clean; the next run does it as well")
 
 
 def _weights(settings: Settings, model: str) -> Check:
@@ -198,6 +212,7 @@ LOOKS: dict[str, Callable[[Settings, str], Check]] = {
     "Python": _python,
     "ffmpeg": _ffmpeg,
     "free disk": _disk,
+    "work store": _work_store,
     "weights": _weights,
     "GPU": _gpu,
     "Prefect API": _prefect,

@@ -16,6 +16,7 @@ USAGE = 2
 SOURCE = 3
 INCOMPLETE = 4
 INTERRUPTED = 130  # 128 + SIGINT, as shells expect
+TERMINATED = 143  # 128 + SIGTERM
 
 _CODES: tuple[tuple[type[LongformError], int], ...] = (
     (ParameterError, USAGE),

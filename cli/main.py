@@ -6,7 +6,7 @@ from typing import Annotated
 import click
 import typer
 
-from cli import compare, doctor, plan, server, transcribe
+from cli import clean, compare, doctor, plan, server, transcribe
 from cli.exit_codes import INTERRUPTED, exit_code
 from longform import __version__
 from longform.errors import LongformError
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("transcribe")(transcribe.transcribe)
 app.command("plan")(plan.plan)
 app.command("compare")(compare.compare)
+app.command("clean")(clean.clean)
 app.command("doctor")(doctor.doctor)
 app.add_typer(server.app, name="server")
 

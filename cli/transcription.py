@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from cli.display import open_display
-from cli.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, exit_code
+from cli.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, TERMINATED, exit_code
 from longform.errors import IncompleteTranscriptError, LongformError, ParameterError
 from longform.params import TranscribeParams
 from longform.progress import progress_listener
@@ -62,16 +63,26 @@ def perform(request: Request) -> int:
     Raises:
         LongformError: what is wrong before anything has been started.
     """
+    end_at_sigterm()
     check_before_start(request)
     enter_environment(request)
     try:
         with shared_cluster(request):
             return asyncio.run(transcribe_all(request))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError) as ending:
         sys.stderr.write(
             "longform: stopped; finished chunks are kept: the same command goes on from there\n"
         )
-        return INTERRUPTED
+        return INTERRUPTED if isinstance(ending, KeyboardInterrupt) else TERMINATED
+
+
+def end_at_sigterm() -> None:
+    """Have SIGTERM unwind this process, where it would end it with everything left behind."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def check_before_start(request: Request) -> None:

@@ -8,7 +8,7 @@ from flows.cluster import RunCluster
 from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
 from flows.progress import ProgressReporter
-from longform.media.work_store import WorkStore
+from longform.media.work_store import WorkRun
 from longform.plan import Plan, PlannedChunk, plan_key
 from longform.run import Run, plan_store
 from longform.settings import Settings
@@ -28,7 +28,7 @@ class ChunkOutcomes:
 
 
 async def transcribe_chunks(
-    run: Run, settings: Settings, progress: ProgressReporter, *, use_cache: bool
+    run: Run, settings: Settings, progress: ProgressReporter, spool: WorkRun, *, use_cache: bool
 ) -> ChunkOutcomes:
     """Plan the recording and transcribe what the cache does not have.
 
@@ -44,13 +44,11 @@ async def transcribe_chunks(
         progress.expect(len(known.chunks), known.total_samples)
     planned: list[PlannedChunk] = []
     async with AsyncExitStack() as stack:
-        spool = WorkStore(root=settings.work_store_url).create_run()
-        stack.push_async_callback(spool.remove)
         cluster = await stack.enter_async_context(RunCluster(run, settings, progress))
         if known is None or len(cached) < len(known.chunks):
             cluster.start()
         dispatcher = await stack.enter_async_context(
-            ChunkDispatcher(cluster, store, progress, settings)
+            ChunkDispatcher(cluster, store, spool, progress, settings)
         )
         async for chunk in planned_chunks(run, cluster, spool, known, cached):
             planned.append(chunk)

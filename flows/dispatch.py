@@ -14,6 +14,7 @@ from flows.progress import ProgressReporter
 from infra.cluster import GPU
 from longform.errors import LongformError
 from longform.macro_chunk import MacroChunkJob, discard_audio
+from longform.media.work_store import WorkRun
 from longform.settings import Settings
 from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.join import FailedSpan
@@ -28,10 +29,16 @@ class ChunkDispatcher:
     """One run's macro chunks. When its context is left, every chunk is in one of the lists."""
 
     def __init__(
-        self, cluster: RunCluster, store: ChunkStore, progress: ProgressReporter, settings: Settings
+        self,
+        cluster: RunCluster,
+        store: ChunkStore,
+        spool: WorkRun,
+        progress: ProgressReporter,
+        settings: Settings,
     ) -> None:
         self._cluster = cluster
         self._store = store
+        self._spool = spool
         self._progress = progress
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,7 +81,7 @@ class ChunkDispatcher:
         with dask.annotate(resources={GPU: 1 / self._settings.slots_per_worker}):
             future = run_macro_chunk.submit(job, as_subflow=self._settings.subflows)
         ended = await outcome(future)
-        await discard_audio(job)
+        await discard_audio(job, self._spool)
         if isinstance(ended, ChunkResult):
             # Workers on other hosts may keep their results where this process cannot see them.
             await asyncio.to_thread(self._store.put_missing, ended)

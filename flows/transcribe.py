@@ -1,9 +1,7 @@
 """The flow `transcribe`: one recording in, one transcript out."""
 
-import tempfile
 import time
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 from prefect import flow
@@ -14,6 +12,7 @@ from pydantic import Field
 from flows.chunks import ChunkOutcomes, transcribe_chunks
 from flows.progress import ProgressReporter
 from flows.summary import publish_summary
+from flows.termination import cancelled_by_sigterm
 from infra.cluster import open_cluster
 from longform.errors import IncompleteTranscriptError, SourceChangedError
 from longform.macro_chunk import clock
@@ -26,6 +25,7 @@ from longform.run import Run
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import NO_MEDIA
+from longform.workplace import open_workplace
 from tasks.attach import attach_recording
 from tasks.engine_choice import choose_engine
 from tasks.join import join
@@ -66,9 +66,9 @@ async def transcribe(
     settings = Settings()
     policy = source_policy(settings)
     name = shown_name(media_url)
-    async with ProgressReporter(name) as progress:
-        with tempfile.TemporaryDirectory(prefix="longform-") as scratch, ExitStack() as ending:
-            source = await open_source(media_url, policy, Path(scratch))
+    async with cancelled_by_sigterm(), ProgressReporter(name) as progress:
+        async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
+            source = await open_source(media_url, policy, workplace.scratch_dir)
             ending.callback(discard_blocks, policy.block_dir, source.blocks)
             media = await probe(source, policy, settings.ffmpeg)
             progress.expect(None, media.num_samples_estimate)
@@ -82,7 +82,9 @@ async def transcribe(
                 chunk_store_url=settings.chunk_store_url,
             )
             progress.stage("transcribing")
-            outcomes = await transcribe_chunks(run, settings, progress, use_cache=use_cache)
+            outcomes = await transcribe_chunks(
+                run, settings, progress, workplace.spool, use_cache=use_cache
+            )
             raise_if_changed(outcomes)
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA

@@ -20,7 +20,7 @@ from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk, Pcm
 from longform.media.extract import extract_window
 from longform.media.recording import Recording
-from longform.media.work_store import WorkFile, read_blocks, remove
+from longform.media.work_store import WorkFile, WorkRun, read_blocks
 from longform.params import FrozenModel, TranscribeParams
 from longform.progress import MicroDone
 from longform.settings import Settings
@@ -129,10 +129,10 @@ async def transcribe_macro_chunk(
     return result.model_copy(update={"peaks": peaks.bars()})
 
 
-async def discard_audio(job: MacroChunkJob) -> None:
+async def discard_audio(job: MacroChunkJob, spool: WorkRun) -> None:
     """Remove the decoded audio of a job that has ended."""
     if isinstance(job.audio, SpooledAudio):
-        await remove(job.audio.file)
+        await spool.discard(job.audio.file)
 
 
 class _Decoding:

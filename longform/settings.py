@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     block_dir: Path | None = Field(
         None, description="Folder in which processes of a host share what they fetched."
     )
+    work_max_bytes: int = Field(
+        2**34, gt=0, description="Most bytes of decoded audio of one run in transit at a time."
+    )
+    work_reserve_bytes: int = Field(
+        2**28, ge=0, description="Bytes that stay free on the disk of audio in transit."
+    )
     output_dir: str = Field("transcripts", description="Where transcripts go when no run says.")
     cluster: str = Field(
         "local", description="'local', or the address of a Dask scheduler (tcp://host:8786)."

@@ -1,49 +1,169 @@
-"""The work store: decoded audio on its way from one sequential pass to the workers.
+"""The work store: audio on its way from one sequential pass to the workers.
 
 Raw s16le, one file per macro chunk, in a folder or under an fsspec URL that every worker
-reaches. A run has a folder of its own there and removes it when it ends.
+reaches. A run has a folder of its own there, with a lease, and removes it however it ends;
+what a killed run leaves is removed by the next one (`work_leftovers`).
 """
 
 import asyncio
-import re
+import logging
 import secrets
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
-from typing import Any
+import threading
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import numpy as np
 
 from longform.chunking.micro_chunk import Pcm
-from longform.errors import InvariantError, OutputError, SourceUnavailableError
+from longform.errors import LongformError, OutputError, SourceUnavailableError
 from longform.media.decoder import BLOCK_SAMPLES
+from longform.media.work_folder import WorkFolder, checked, is_local
+from longform.media.work_lease import HeldLease
+from longform.media.work_leftovers import remove_leftovers
 from longform.params import FrozenModel
 from longform.timeline import PCM_BYTES_PER_SAMPLE
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+logger = logging.getLogger(__name__)
+
+READ_BYTES = 4 * 2**20  # bytes per request to a store: 2 min of audio
+SCRATCH = "scratch"
 
 
 class WorkFile(FrozenModel):
-    """Audio in the work store: where it is, and how much of it there must be."""
+    """Audio in the work store: where it is, and what it must be."""
 
     root: str
     run: str
     name: str
     num_samples: int
+    crc32: int
 
 
-class WorkRun(FrozenModel):
-    """One run's folder in the work store."""
+class WorkLimits(FrozenModel):
+    """What a run may take: bytes at a time, and bytes that stay free on a local disk."""
 
-    root: str
-    run: str
+    max_bytes: int
+    reserve_bytes: int
+
+
+class WorkRun:
+    """One run's folder in the work store, made when the first thing is put there.
+
+    Writes happen in threads, which a cancelled run leaves behind: after `close` they fail,
+    so that none of them makes the folder anew.
+    """
+
+    def __init__(self, root: str, limits: WorkLimits) -> None:
+        self.root = root
+        self.name = f"run-{secrets.token_hex(8)}"
+        self.peak_bytes = 0  # most that has lain here at a time
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._closed = False
+        self._folder: WorkFolder | None = None
+        self._lease: HeldLease | None = None
+        self._sizes: dict[str, int] = {}
 
     def writer(self, name: str) -> "PcmWriter":
         """Return a writer of one file; a run may write several at once."""
-        return PcmWriter(self, name)
+        return PcmWriter(self, checked(name))
 
-    async def remove(self) -> None:
-        """Remove the run's folder with everything in it."""
-        await asyncio.to_thread(_remove, self.root, f"{_checked(self.run)}")
+    async def scratch_dir(self) -> Path:
+        """Return a local folder for other files of the run.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
+        return await asyncio.to_thread(self._scratch_dir)
+
+    async def discard(self, file: WorkFile) -> None:
+        """Remove one file; that it is gone already is no error."""
+        await asyncio.to_thread(self._discard, file.name)
+
+    async def close(self) -> None:
+        """Remove the folder with everything in it; a failure is logged, and mended later."""
+        await asyncio.to_thread(self._close)
+
+    def add(self, name: str, content: bytes) -> None:
+        """Append to a file that is being written, if there is room.
+
+        Raises:
+            OutputError: there is not, or the store fails.
+        """
+        with self._lock:
+            folder = self._opened()
+            self._require_room(folder, len(content))
+            if folder.is_local:
+                folder.append(content, self.name, f"{name}.partial")
+            self._count(name, len(content))
+
+    def complete(self, name: str, content: bytes) -> None:
+        """Give a written file its name; in a store that is no folder, put its whole `content`.
+
+        Raises:
+            OutputError: the store fails.
+        """
+        with self._lock:
+            folder = self._opened()
+            if folder.is_local:
+                folder.rename((self.name, f"{name}.partial"), (self.name, name))
+            else:
+                folder.write(content, self.name, name)
+
+    def _opened(self) -> WorkFolder:
+        if self._closed:
+            raise OutputError("the run has ended: its folder in the work store is removed")
+        if self._folder is None:
+            folder = WorkFolder(self.root)
+            self._lease = HeldLease(folder, self.name)
+            self._folder = folder
+        return self._folder
+
+    def _count(self, name: str, num_bytes: int) -> None:
+        self._sizes[name] = self._sizes.get(name, 0) + num_bytes
+        self.peak_bytes = max(self.peak_bytes, sum(self._sizes.values()))
+
+    def _require_room(self, folder: WorkFolder, num_bytes: int) -> None:
+        if sum(self._sizes.values()) + num_bytes > self._limits.max_bytes:
+            raise OutputError(
+                f"the run has {self._limits.max_bytes} bytes in the work store, the most that it "
+                "may: raise LONGFORM_WORK_MAX_BYTES, or make macro_chunk_size_sec smaller"
+            )
+        free = folder.free_bytes()
+        if free is not None and free - num_bytes < self._limits.reserve_bytes:
+            raise OutputError(
+                folder.refusal(
+                    f"{free} bytes are free, of which LONGFORM_WORK_RESERVE_BYTES keeps "
+                    f"{self._limits.reserve_bytes}"
+                )
+            )
+
+    def _scratch_dir(self) -> Path:
+        with self._lock:
+            return self._opened().make(self.name, SCRATCH)
+
+    def _discard(self, name: str) -> None:
+        with self._lock:
+            if self._closed or self._folder is None:
+                return
+            try:
+                self._folder.remove(self.name, name)
+            except LongformError as error:
+                logger.warning("%s/%s is removed later: %s", self.name, name, error)
+            self._sizes.pop(name, None)
+
+    def _close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._lease is None or self._folder is None:
+                return
+            self._lease.release()
+            try:
+                self._folder.remove(self.name)
+            except LongformError as error:
+                logger.warning("%s is left for a later run to remove: %s", self.name, error)
 
 
 class PcmWriter:
@@ -52,10 +172,9 @@ class PcmWriter:
     def __init__(self, run: WorkRun, name: str) -> None:
         self._run = run
         self._name = name
-        self._file_system, self._path = _open(run.root, run.run, name)
-        self._partial = f"{self._path}.partial"
-        self._target: Any = None
+        self._kept = bytearray()  # for stores that take whole files only: one macro chunk
         self._num_samples = 0
+        self._crc32 = 0
 
     async def write(self, pcm: Pcm) -> None:
         """Append int16 samples, shape (n,).
@@ -63,7 +182,12 @@ class PcmWriter:
         Raises:
             OutputError: the store cannot take them; a full disk, for example.
         """
-        await asyncio.to_thread(self._write, pcm)
+        content = pcm.astype("<i2", copy=False).tobytes()
+        await asyncio.to_thread(self._run.add, self._name, content)
+        if not is_local(self._run.root):
+            self._kept += content
+        self._num_samples += len(pcm)
+        self._crc32 = zlib.crc32(content, self._crc32)
 
     async def close(self) -> WorkFile:
         """Complete the file, which may be empty, and return it.
@@ -71,99 +195,55 @@ class PcmWriter:
         Raises:
             OutputError: the store cannot be written.
         """
-        await asyncio.to_thread(self._close)
+        if self._num_samples == 0:
+            await asyncio.to_thread(self._run.add, self._name, b"")
+        await asyncio.to_thread(self._run.complete, self._name, bytes(self._kept))
+        self._kept.clear()
         return WorkFile(
-            root=self._run.root, run=self._run.run, name=self._name, num_samples=self._num_samples
+            root=self._run.root,
+            run=self._run.name,
+            name=self._name,
+            num_samples=self._num_samples,
+            crc32=self._crc32,
         )
 
-    def _write(self, pcm: Pcm) -> None:
-        with _writing(self._run.root):
-            if self._target is None:
-                self._file_system.makedirs(self._path.rpartition("/")[0], exist_ok=True)
-                self._target = self._file_system.open(self._partial, "wb")
-            self._target.write(pcm.astype("<i2", copy=False).tobytes())
-        self._num_samples += len(pcm)
 
-    def _close(self) -> None:
-        self._write(np.empty(0, np.int16))
-        with _writing(self._run.root):
-            self._target.close()
-            self._file_system.mv(self._partial, self._path)
+@asynccontextmanager
+async def open_run(root: str, limits: WorkLimits) -> AsyncIterator[WorkRun]:
+    """Open a run's folder in a work store; it is removed however the context is left.
 
-
-class WorkStore(FrozenModel):
-    """A folder, or an fsspec URL, for audio in transit."""
-
-    root: str
-
-    def create_run(self) -> WorkRun:
-        """Return a new run with a name of its own; nothing is written yet."""
-        return WorkRun(root=self.root, run=f"run-{secrets.token_hex(8)}")
+    What earlier, killed runs have left there is removed meanwhile.
+    """
+    run = WorkRun(root, limits)
+    clearing = asyncio.create_task(asyncio.to_thread(remove_leftovers, root))
+    try:
+        yield run
+    finally:
+        # Shielded: a second cancellation must not leave the folder behind.
+        await asyncio.shield(asyncio.gather(run.close(), clearing, return_exceptions=True))
 
 
 async def read_blocks(file: WorkFile) -> AsyncGenerator[Pcm, None]:
-    """Yield stored audio as int16 blocks.
+    """Yield stored audio as int16 blocks; whoever has taken the last knows that all are sound.
 
     Raises:
-        SourceUnavailableError: it is not there, cannot be read, or is not complete.
+        SourceUnavailableError: it is not there, cannot be read, is not complete or is damaged.
     """
-    file_system, path = _open(file.root, file.run, file.name)
+    folder = await asyncio.to_thread(WorkFolder, file.root)
     end = file.num_samples * PCM_BYTES_PER_SAMPLE
-    step = BLOCK_SAMPLES * PCM_BYTES_PER_SAMPLE
-    for start in range(0, end, step):
-        wanted = min(step, end - start)
-        data = await asyncio.to_thread(_read, file_system, path, start, start + wanted)
+    crc32 = 0
+    for start in range(0, end, READ_BYTES):
+        wanted = min(READ_BYTES, end - start)
+        data = await asyncio.to_thread(
+            folder.read, file.run, file.name, start=start, end=start + wanted
+        )
         if len(data) != wanted:
             raise SourceUnavailableError(f"{file.name} in the work store is not complete")
-        yield np.frombuffer(data, dtype="<i2")
-
-
-async def remove(file: WorkFile) -> None:
-    """Remove one file; that it is gone already is no error."""
-    await asyncio.to_thread(_remove, file.root, f"{_checked(file.run)}/{_checked(file.name)}")
-
-
-@contextmanager
-def _writing(root: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"the work store {root} cannot be written ({error.strerror or error}): make room, or "
-            "set LONGFORM_WORK_STORE to a place with 115 MB for every hour of audio"
-        ) from error
-
-
-def _read(file_system: Any, path: str, start: int, end: int) -> bytes:
-    try:
-        return bytes(file_system.cat_file(path, start=start, end=end))
-    except OSError as error:
+        crc32 = zlib.crc32(data, crc32)
+        samples = np.frombuffer(data, dtype="<i2")
+        for first in range(0, len(samples), BLOCK_SAMPLES):
+            yield samples[first : first + BLOCK_SAMPLES]
+    if crc32 != file.crc32:
         raise SourceUnavailableError(
-            f"{path} in the work store cannot be read; every worker must reach the store"
-        ) from error
-
-
-def _remove(root: str, relative: str) -> None:
-    file_system, base = _file_system(root)
-    path = f"{base}/{relative}"
-    if file_system.exists(path):
-        file_system.rm(path, recursive=True)
-
-
-def _open(root: str, run: str, name: str) -> tuple[Any, str]:
-    file_system, base = _file_system(root)
-    return file_system, f"{base}/{_checked(run)}/{_checked(name)}"
-
-
-def _file_system(root: str) -> tuple[Any, str]:
-    import fsspec
-
-    file_system, base = fsspec.core.url_to_fs(root)
-    return file_system, str(base).rstrip("/")
-
-
-def _checked(component: str) -> str:
-    """Return a path component that cannot leave its folder, or complain."""
-    if not _NAME.fullmatch(component):
-        raise InvariantError(f"not a name for the work store: {component!r}")
-    return component
+            f"{file.name} in the work store is damaged; check the disk or the network below it"
+        )

@@ -112,12 +112,12 @@ class FsspecPlace:
     def _as_output_error(self, name: str) -> Iterator[None]:
         try:
             yield
-        except _store_errors() as error:
+        except store_errors() as error:
             message = f"cannot write {self.address(name)}: {_one_line(error)}"
             raise OutputError(f"{message}; check the address and the permission") from error
 
 
-def _store_errors() -> tuple[type[Exception], ...]:
+def store_errors() -> tuple[type[Exception], ...]:
     """Return what a store may raise; of libraries that are not loaded, nothing can come."""
     loaded = ((sys.modules.get(module), name) for module, name in _FOREIGN_ERRORS)
     foreign = (getattr(module, name) for module, name in loaded if module is not None)

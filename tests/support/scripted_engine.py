@@ -6,6 +6,8 @@ named by the environment variable LONGFORM_TEST_SCRIPT, tells it to misbehave:
     {"sleep_sec": 0.1,                        # in every call
      "fail_first": {"0": 2, "4800000": 1},    # start sample of a micro chunk: failed attempts
      "error": "EngineUnavailableError",       # which error of longform.errors it raises
+     "wait_for": "/some/file",                # no call ends before this file exists
+     "die_first": 1,                          # so many calls kill their process
      "attempts_dir": "/some/folder",          # one file per failed attempt, for all processes
      "calls_file": "/some/file"}              # one line per call: the batch's start samples
 """
@@ -13,6 +15,7 @@ named by the environment variable LONGFORM_TEST_SCRIPT, tells it to misbehave:
 import hashlib
 import json
 import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,9 +57,21 @@ class ScriptedEngine:
         if "calls_file" in script:
             with Path(script["calls_file"]).open("a") as calls:
                 calls.write(json.dumps(starts) + "\n")
+        _die_if_due(script)
+        while "wait_for" in script and not Path(script["wait_for"]).exists():
+            time.sleep(0.02)
         for start in starts:
             _fail_if_due(script, start)
         return [_result(request, options) for request in batch]
+
+
+def _die_if_due(script: dict) -> None:
+    for attempt in range(script.get("die_first", 0)):
+        try:
+            (Path(script["attempts_dir"]) / f"death-{attempt}").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _fail_if_due(script: dict, start: int) -> None:
