@@ -141,7 +141,7 @@ CASES = (
     _once("no answer at all, once", hang_up),
     _always("no answer at all, always", hang_up, ConnectionCutError),
     _once("refused for 0.2 s", refuse(0.2), max_attempts=40),
-    _always("refused for good", refuse(FOR_GOOD), ServerUnreachableError),
+    _always("refused for good", refuse(FOR_GOOD), ServerUnreachableError, max_attempts=6),
     # Throttling and failing servers.
     _once("429, Retry-After in seconds", status("429 Slow Down", Retry_After=PAUSE), 2),
     _once("429, Retry-After as a date", throttle("429 Slow Down"), 2),

@@ -169,18 +169,16 @@ class FaultServer:
         self.fault, self.place, self.hits = fault, place, 0
 
     def refuse_for(self, seconds: float) -> None:
-        """Close the port, so that connections are refused, and open it again later."""
+        """Close the port and all connections, so that all is refused; open it again later."""
         self._stop_listening()
+        self._hang_up()
         self._start(lambda: self._listen_again(seconds))
 
     def close(self) -> None:
         """End everything that runs."""
         self.ending.set()
         self._stop_listening()
-        with self._counting:
-            for connection in self._connections:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+        self._hang_up()
         for thread in self._threads:
             thread.join(10)
 
@@ -197,6 +195,12 @@ class FaultServer:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
+
+    def _hang_up(self) -> None:
+        with self._counting:
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def _start(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, daemon=True)
