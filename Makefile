@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-speed bench-page bench-access clean docs
+.PHONY: help venv run stop test test-full check format bench-quality bench-speed bench-page bench-access docs faults clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -43,6 +43,9 @@ test: $(STAMP)  ## Run the tests (under 10 minutes on 2 cores)
 
 test-full: $(STAMP)  ## Run the whole set of the suites that `make test` samples
 	@$(BIN)/python -m pytest -m full $(ARGS)
+
+faults: $(STAMP)  ## Every fault of a server in every container, with the table (LONGFORM_MEDIA)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: $(STAMP)  ## Lint, format, types, import contract
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
@@ -50,13 +51,15 @@ def plan(
 
 
 async def _plan(media: str, settings: Settings, params: TranscribeParams) -> tuple[Recording, Plan]:
+    from longform.media.block_store import discard_blocks
     from longform.media.source import check_exists
     from longform.plan import make_plan, open_recording
     from longform.workplace import open_workplace
 
     check_exists(media)
-    async with open_workplace(settings) as workplace:
+    async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
         recording = await open_recording(media, settings, workplace.scratch_dir)
+        ending.callback(discard_blocks, recording.policy.block_dir, recording.source.blocks)
         return recording, await make_plan(recording, params)
 
 

@@ -1,6 +1,7 @@
 """The flow `transcribe`: one recording in, one transcript out."""
 
 import time
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 from prefect import flow
@@ -13,8 +14,9 @@ from flows.progress import ProgressReporter
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
 from infra.cluster import open_cluster
-from longform.errors import IncompleteTranscriptError
+from longform.errors import IncompleteTranscriptError, SourceChangedError
 from longform.macro_chunk import clock
+from longform.media.block_store import discard_blocks
 from longform.media.policy import shown_name
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
@@ -65,8 +67,9 @@ async def transcribe(
     policy = source_policy(settings)
     name = shown_name(media_url)
     async with cancelled_by_sigterm(), ProgressReporter(name) as progress:
-        async with open_workplace(settings) as workplace:
+        async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
             source = await open_source(media_url, policy, workplace.scratch_dir)
+            ending.callback(discard_blocks, policy.block_dir, source.blocks)
             media = await probe(source, policy, settings.ffmpeg)
             progress.expect(None, media.num_samples_estimate)
             run = Run(
@@ -82,6 +85,7 @@ async def transcribe(
             outcomes = await transcribe_chunks(
                 run, settings, progress, workplace.spool, use_cache=use_cache
             )
+            raise_if_changed(outcomes)
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )
@@ -100,6 +104,13 @@ async def transcribe(
         await publish_summary(output, outcomes.results, outcomes.num_cached)
         progress.stage("done")
     return conclude(output, outcomes, params)
+
+
+def raise_if_changed(outcomes: ChunkOutcomes) -> None:
+    """Of a source that changed while it was read no transcript is made, not even a part of one."""
+    for error in outcomes.errors:
+        if isinstance(error, SourceChangedError):
+            raise error
 
 
 def raise_if_nothing(outcomes: ChunkOutcomes) -> None:

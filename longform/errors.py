@@ -2,19 +2,50 @@
 
 LongformError
 ├── RetryableError              wait a little and try again
-│   ├── SourceUnavailableError      connection refused or cut, 5xx, name not resolved
-│   ├── SourceThrottledError        429, or 503 with Retry-After
+│   ├── SourceUnavailableError      the source cannot be reached or read just now
+│   │   ├── NameNotResolvedError        its name has no address
+│   │   ├── ServerUnreachableError      the connection was refused, or there is no way to it
+│   │   ├── ServerNotAnsweringError     nobody answers the attempt to connect
+│   │   ├── ConnectionCutError          closed in the middle of an answer
+│   │   ├── MalformedAnswerError        what came is not HTTP
+│   │   ├── ServerFailingError          5xx, 408, 425
+│   │   ├── WrongRangeError             other bytes than were asked for
+│   │   ├── RangesWithdrawnError        the whole file, where ranges were served before
+│   │   ├── EncodedAnswerError          compressed, though plain bytes were asked for
+│   │   ├── RedirectExpiredError        the place that a redirect led to is gone
+│   │   └── FileUnreadableError         an error of the disk or the share below it
+│   ├── SourceThrottledError        the source asks for fewer requests
+│   │   ├── TooManyRequestsError        429
+│   │   └── ServerOverloadedError       503
 │   ├── SourceStalledError          no bytes, or too few, for too long
+│   │   ├── SourceSilentError           not one byte
+│   │   ├── SourceTooSlowError          bytes, but under the rate floor
+│   │   └── SourceUnreliableError       failing tries have cost more time than the bytes are worth
 │   ├── DecodeInterruptedError      the decoder ended before its input did
 │   └── EngineUnavailableError      the speech engine failed on this attempt
 ├── InputError                  fix the input, the parameters or the machine
 │   ├── SourceError                 the recording cannot be used as it is
-│   │   ├── SourceRefusedError          address policy, 401/403, forbidden scheme
-│   │   ├── SourceNotFoundError         no such file, 404, 410
+│   │   ├── SourceRefusedError          it may not be opened
+│   │   │   ├── AddressInvalidError         no address at all
+│   │   │   ├── AddressDeniedError          our own address policy
+│   │   │   ├── SchemeRefusedError          a kind of address that is not opened
+│   │   │   ├── RedirectLoopError           too many redirects
+│   │   │   ├── CertificateInvalidError     TLS: not the server that it says it is
+│   │   │   ├── AccessDeniedError           401, 402, 403, 407, 451; permissions of a file
+│   │   │   ├── UnusableAnswerError         any other status
+│   │   │   └── NotRegularFileError         a pipe, a device, a path that cannot be looked at
+│   │   ├── SourceNotFoundError         nothing is there
+│   │   │   ├── SourceMissingError          404, no such file
+│   │   │   └── SourceGoneError             410: gone for good
 │   │   ├── SourceChangedError          the bytes changed while they were read
+│   │   │   ├── SourceReplacedError         another ETag, date or file
+│   │   │   ├── SourceResizedError          another length
+│   │   │   └── ContentChangedError         other bytes, though the server says nothing of it
 │   │   ├── SourceTooLargeError         over the limit of bytes or of duration
 │   │   ├── RangesUnsupportedError      `require_range` is set and the server has none
-│   │   ├── NotMediaError               empty, text, or in no format ffmpeg knows
+│   │   ├── NotMediaError               text, or in no format ffmpeg knows
+│   │   │   ├── EmptySourceError            no byte at all
+│   │   │   └── FolderError                 a folder and not a recording
 │   │   ├── NoAudioError                media without an audio stream
 │   │   └── TruncatedMediaError         less audio than the container promises
 │   ├── ParameterError              a parameter is out of bounds or contradicts another
@@ -25,6 +56,8 @@ LongformError
 │   └── EnvironmentFaultError       ffmpeg, cluster resources or server are missing
 ├── IncompleteTranscriptError   some chunks failed for good; the rest is written
 └── InvariantError              a law of ours was broken: report a bug
+
+What each leaf says, its cause and its remedy are in docs/failures.md.
 """
 
 
@@ -40,14 +73,78 @@ class SourceUnavailableError(RetryableError):
     """The source cannot be reached just now."""
 
 
+class NameNotResolvedError(SourceUnavailableError):
+    """The name of the server has no address just now."""
+
+
+class ServerUnreachableError(SourceUnavailableError):
+    """The connection was refused, or there is no way to the server."""
+
+
+class ServerNotAnsweringError(SourceUnavailableError):
+    """Nobody answered the attempt to connect in time."""
+
+
+class ConnectionCutError(SourceUnavailableError):
+    """The connection ended in the middle of an answer."""
+
+
+class MalformedAnswerError(SourceUnavailableError):
+    """The answer breaks the rules of HTTP."""
+
+
+class ServerFailingError(SourceUnavailableError):
+    """The server answers that it failed."""
+
+
+class WrongRangeError(SourceUnavailableError):
+    """The answer holds other bytes than were asked for, or does not say which."""
+
+
+class RangesWithdrawnError(SourceUnavailableError):
+    """The server sends the whole file, though it served byte ranges before."""
+
+
+class EncodedAnswerError(SourceUnavailableError):
+    """The answer is compressed, so that its byte offsets mean nothing."""
+
+
+class RedirectExpiredError(SourceUnavailableError):
+    """The place that a redirect led to refuses now; the next try asks anew."""
+
+
+class FileUnreadableError(SourceUnavailableError):
+    """The disk or the share below a file failed."""
+
+
 class SourceThrottledError(RetryableError):
     """The source asks for fewer requests; `retry_after_sec` is how long it asks to wait."""
 
     retry_after_sec: float | None = None
 
 
+class TooManyRequestsError(SourceThrottledError):
+    """The server counts our requests and has had enough of them (429)."""
+
+
+class ServerOverloadedError(SourceThrottledError):
+    """The server has too much to do (503)."""
+
+
 class SourceStalledError(RetryableError):
     """The source stopped sending, or sends too slowly."""
+
+
+class SourceSilentError(SourceStalledError):
+    """Not one byte came for as long as the policy waits."""
+
+
+class SourceTooSlowError(SourceStalledError):
+    """Bytes came, but fewer per second than the policy asks for."""
+
+
+class SourceUnreliableError(SourceStalledError):
+    """Failing tries have cost more time than the policy and the bytes allow."""
 
 
 class DecodeInterruptedError(RetryableError):
@@ -70,12 +167,64 @@ class SourceRefusedError(SourceError):
     """Access is denied, by our own address policy or by the server."""
 
 
+class AddressInvalidError(SourceRefusedError):
+    """What was given as an address is none."""
+
+
+class AddressDeniedError(SourceRefusedError):
+    """The address lies where the policy lets nobody go."""
+
+
+class SchemeRefusedError(SourceRefusedError):
+    """Nothing opens that kind of address, or a redirect led to one."""
+
+
+class RedirectLoopError(SourceRefusedError):
+    """One redirect led to another, and so on."""
+
+
+class CertificateInvalidError(SourceRefusedError):
+    """The TLS certificate does not prove that it is the server named."""
+
+
+class AccessDeniedError(SourceRefusedError):
+    """The server, the store or the file system lets us read nothing."""
+
+
+class UnusableAnswerError(SourceRefusedError):
+    """The server answers with a status that brings no recording."""
+
+
+class NotRegularFileError(SourceRefusedError):
+    """The path leads to something that is not a file."""
+
+
 class SourceNotFoundError(SourceError):
     """There is nothing at that address."""
 
 
+class SourceMissingError(SourceNotFoundError):
+    """There is no such file, object or page."""
+
+
+class SourceGoneError(SourceNotFoundError):
+    """The server says that it was there and will not come back (410)."""
+
+
 class SourceChangedError(SourceError):
     """The source is no longer the one whose reading began."""
+
+
+class SourceReplacedError(SourceChangedError):
+    """The ETag, the date or the file is another one than at the start."""
+
+
+class SourceResizedError(SourceChangedError):
+    """The length is another one than at the start."""
+
+
+class ContentChangedError(SourceChangedError):
+    """Bytes that were read twice differ, whatever the server says."""
 
 
 class SourceTooLargeError(SourceError):
@@ -88,6 +237,14 @@ class RangesUnsupportedError(SourceError):
 
 class NotMediaError(SourceError):
     """The bytes are not a recording in any format that may be opened."""
+
+
+class EmptySourceError(NotMediaError):
+    """There is not one byte in it."""
+
+
+class FolderError(NotMediaError):
+    """It is a folder."""
 
 
 class NoAudioError(SourceError):

@@ -162,7 +162,9 @@ class _SpoolWriter:
 def source_policy(settings: Settings) -> SourcePolicy:
     """Return what the operator lets runs open."""
     return SourcePolicy(
-        allow_private_hosts=settings.allow_private_hosts, require_range=settings.require_range
+        allow_private_hosts=settings.allow_private_hosts,
+        require_range=settings.require_range,
+        block_dir=settings.block_dir_path,
     )
 
 

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     work_store: str | None = Field(
         None, description="Folder or fsspec URL for audio in transit; workers must reach it."
     )
+    block_dir: Path | None = Field(
+        None, description="Folder in which processes of a host share what they fetched."
+    )
     work_max_bytes: int = Field(
         2**34, gt=0, description="Most bytes of decoded audio of one run in transit at a time."
     )
@@ -70,6 +73,11 @@ class Settings(BaseSettings):
     def work_store_url(self) -> str:
         """The work store that is in force."""
         return self.work_store or str(self.home.absolute() / "work")
+
+    @property
+    def block_dir_path(self) -> str:
+        """The folder of shared blocks that is in force."""
+        return str((self.block_dir or self.home / "blocks").absolute())
 
     def output_target(self, output_dir: str | None, *, deployed: bool) -> str:
         """Return where a run's files go.

@@ -8,10 +8,11 @@ import asyncio
 import hashlib
 from typing import BinaryIO
 
+from longform.media.block_cache import BLOCK_BYTES
 from longform.media.reader import RangeReader
 
 SAMPLE_BYTES = 65_536  # bytes per sampled block
-NUM_SAMPLES = 16  # head, tail and 14 evenly between them
+NUM_SAMPLES = 16  # head, tail and 14 evenly between them; each begins a block of the cache
 WHOLE_BYTES = SAMPLE_BYTES * NUM_SAMPLES  # bytes; up to here everything is read: 1 MiB
 PARALLEL_READS = 4
 
@@ -54,19 +55,30 @@ async def remote_fingerprint(reader: RangeReader, length_bytes: int, validator: 
         return content.hexdigest()
     gate = asyncio.Semaphore(PARALLEL_READS)
 
-    async def sample(start: int) -> bytes:
+    async def sample(span: tuple[int, int]) -> bytes:
         async with gate:
-            return await reader.read(start, start + SAMPLE_BYTES)
+            return await reader.read(*span)
 
-    starts = sample_starts(length_bytes)
-    samples = await asyncio.gather(*map(sample, starts))
+    spans = sample_spans(length_bytes)
+    samples = await asyncio.gather(*map(sample, spans))
     digest = hashlib.sha256(f"sampled {length_bytes} {validator}\n".encode())
-    for start, block in zip(starts, samples, strict=True):
+    for (start, _), block in zip(spans, samples, strict=True):
         digest.update(f"{start}\n".encode() + block)
     return digest.hexdigest()
 
 
-def sample_starts(length_bytes: int) -> list[int]:
-    """Return where the sampled blocks begin: at the head, at the tail and evenly between."""
-    last = length_bytes - SAMPLE_BYTES
-    return [last * number // (NUM_SAMPLES - 1) for number in range(NUM_SAMPLES)]
+def sample_spans(length_bytes: int) -> list[tuple[int, int]]:
+    """Return the sampled stretches, `[start, end)`: the head, the tail and evenly between.
+
+    Each begins a block of the cache, which will not fetch it again; the last block is taken
+    whole, so that it includes the last byte.
+    """
+    last = (length_bytes - 1) // BLOCK_BYTES
+    indices = {last * number // (NUM_SAMPLES - 1) for number in range(NUM_SAMPLES)}
+    return [
+        (
+            index * BLOCK_BYTES,
+            length_bytes if index == last else index * BLOCK_BYTES + SAMPLE_BYTES,
+        )
+        for index in sorted(indices)
+    ]

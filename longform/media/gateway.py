@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from longform.errors import InvariantError, LongformError
-from longform.media.block_cache import BlockCache
+from longform.media.block_cache import BlockCache, CacheLimits, remote_cache
 from longform.media.loopback_server import HEADER_BYTES, serve_connection
 from longform.media.policy import SourcePolicy, scheme_of
 from longform.media.source import Source, open_reader
@@ -26,7 +26,7 @@ from longform.media.source import Source, open_reader
 Result = TypeVar("Result")
 
 LINGER_SEC = 10.0  # seconds; windows of one source follow each other, and share its header
-LOCAL_CACHE_BLOCKS = 8  # blocks; 2 MiB
+LOCAL_LIMITS = CacheLimits(capacity_blocks=8, read_ahead_blocks=0)  # 2 MiB
 
 
 class Served:
@@ -161,10 +161,8 @@ class Gateway:
 def _make_cache(source: Source, policy: SourcePolicy) -> BlockCache:
     reader = open_reader(source, policy)
     if scheme_of(source.url) in ("", "file"):  # the system has a cache of its own for these
-        return BlockCache(
-            reader, source.length_bytes, capacity_blocks=LOCAL_CACHE_BLOCKS, read_ahead_blocks=0
-        )
-    return BlockCache(reader, source.length_bytes)
+        return BlockCache(reader, source.length_bytes, LOCAL_LIMITS)
+    return remote_cache(reader, source, policy.block_dir)
 
 
 _gateways: dict[int, Gateway] = {}  # by process: a forked child has no thread of its parent's

@@ -16,7 +16,7 @@ import httpcore
 import httpx
 
 from longform import __version__
-from longform.errors import SourceRefusedError
+from longform.errors import AddressDeniedError
 from longform.media.addresses import denial
 from longform.media.policy import SourcePolicy
 
@@ -41,7 +41,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first address of `host` that answers, if all of them are allowed.
 
         Raises:
-            SourceRefusedError: one of the addresses is denied.
+            AddressDeniedError: one of the addresses is denied.
             httpcore.ConnectError: no such name, or nobody answers.
         """
         failure: Exception = httpcore.ConnectError("the name has no address")
@@ -76,11 +76,11 @@ def require_allowed(host: str, address: str) -> None:
     """Check one address that `host` resolves to.
 
     Raises:
-        SourceRefusedError: with the reason and the way out.
+        AddressDeniedError: with the reason and the way out.
     """
     reason = denial(address)
     if reason is not None:
-        raise SourceRefusedError(
+        raise AddressDeniedError(
             f"{host} is at {address} ({reason}), which may not be opened; "
             "--allow-private-hosts permits it"
         )

@@ -1,41 +1,28 @@
 """One http(s) address: requests that follow redirects themselves and fail with our errors."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 
 from longform.errors import (
-    LongformError,
-    RetryableError,
+    AddressInvalidError,
+    EncodedAnswerError,
+    RedirectExpiredError,
+    RedirectLoopError,
+    SchemeRefusedError,
     SourceError,
-    SourceNotFoundError,
-    SourceRefusedError,
-    SourceStalledError,
-    SourceThrottledError,
-    SourceUnavailableError,
 )
+from longform.media.host_slots import host_slots
 from longform.media.http_client import make_client
+from longform.media.http_faults import status_error, translated_errors
 from longform.media.policy import SourcePolicy, redact
-from longform.media.retry import parse_retry_after
 
 MAX_REDIRECTS = 5
-REFUSED = frozenset({401, 402, 403, 407, 451})
-GONE = frozenset({404, 410})
-THROTTLED = frozenset({429, 503})
-TEMPORARY = frozenset({408, 425, 500, 502, 504})
-
-_TRANSPORT_ERRORS: tuple[tuple[type[Exception], type[LongformError], str], ...] = (
-    (httpx.ConnectTimeout, SourceUnavailableError, "does not answer"),
-    (httpx.ConnectError, SourceUnavailableError, "cannot be reached"),
-    (httpx.TimeoutException, SourceStalledError, "stopped sending"),
-    (TimeoutError, SourceStalledError, "sends too slowly"),
-    (httpx.UnsupportedProtocol, SourceRefusedError, "is no http(s) address"),
-    (httpx.InvalidURL, SourceRefusedError, "is no valid address"),
-    (httpx.HTTPError, SourceUnavailableError, "cut the connection"),
-)
+FLOOR_WINDOWS = 2  # stall time-outs in which a whole quantum must have come; silence is told first
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)$")
 
@@ -58,12 +45,19 @@ def content_range(response: httpx.Response) -> ContentRange | None:
     return ContentRange(first, last + 1, length)
 
 
+def content_length(response: httpx.Response) -> int | None:
+    """Return the Content-Length of a response, or None where it does not say."""
+    announced = response.headers.get("Content-Length", "")
+    return int(announced) if announced.isdecimal() else None
+
+
 class RemoteAddress:
     """Requests to one address, which remembers where its redirects led to."""
 
     def __init__(self, url: str, policy: SourcePolicy) -> None:
         self._url = url
         self._target = url
+        self._policy = policy
         self._client = make_client(policy)
         self.shown = redact(url)
 
@@ -82,60 +76,86 @@ class RemoteAddress:
         with translated_errors(self.shown):
             target, redirected = self._target, False
             for _ in range(MAX_REDIRECTS + 1):
-                async with self._client.stream("GET", target, headers=headers) as response:
+                async with self._exchange(target, headers) as response:
                     if not response.has_redirect_location:
                         self._require_usable(response, remembered=not redirected)
                         self._target = target
                         yield response
                         return
                     target, redirected = self._next(response), True
-        raise SourceRefusedError(f"{self.shown} redirects more than {MAX_REDIRECTS} times")
+        raise RedirectLoopError(
+            f"{self.shown} redirects more than {MAX_REDIRECTS} times; "
+            "give the address where it leads to"
+        )
+
+    async def parts(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Yield the body of a response as it comes, if it comes fast enough.
+
+        Raises:
+            RetryableError: cut, stalled, or under the policy's rate floor.
+        """
+        loop = asyncio.get_running_loop()
+        window_sec = FLOOR_WINDOWS * self._policy.stall_timeout_sec
+        quantum = window_sec * self._policy.min_bytes_per_sec
+        received, deadline = 0, loop.time() + window_sec
+        with translated_errors(self.shown):
+            body = response.aiter_raw()
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    part = await anext(body, None)
+                if part is None:
+                    return
+                yield part
+                received += len(part)
+                if received >= quantum:
+                    received, deadline = 0, loop.time() + window_sec
+
+    @asynccontextmanager
+    async def _exchange(
+        self, target: str, headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        url = httpx.URL(target)
+        policy = self._policy
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(host_slots(url.host, url.port).slot())
+            # httpx waits anew for every byte: headers that drip would hold it for days.
+            limit_sec = policy.connect_timeout_sec + FLOOR_WINDOWS * policy.stall_timeout_sec
+            async with asyncio.timeout(limit_sec):
+                exchange = self._client.stream("GET", url, headers=headers)
+                response = await stack.enter_async_context(exchange)
+            yield response
 
     def _next(self, response: httpx.Response) -> str:
-        target = response.url.join(response.headers["Location"])
+        try:
+            target = response.url.join(response.headers["Location"])
+        except (ValueError, httpx.InvalidURL) as error:
+            raise AddressInvalidError(
+                f"{self.shown} redirects to no valid address; give the address that is meant"
+            ) from error
         if target.scheme not in ("http", "https"):
-            raise SourceRefusedError(f"{self.shown} redirects to {target.scheme}://, not http(s)")
+            raise SchemeRefusedError(
+                f"{self.shown} redirects to {target.scheme}://, not http(s); "
+                "give the address where it leads to"
+            )
         return str(target)
 
     def _require_usable(self, response: httpx.Response, *, remembered: bool) -> None:
         error = status_error(response, self.shown)
         if error is None:
+            self._require_plain(response)
             return
         if isinstance(error, SourceError) and remembered and self._target != self._url:
             # What a redirect led to may be valid for minutes only: ask the first address again.
             self._target = self._url
-            raise SourceUnavailableError(f"{self.shown}: its redirect has expired") from error
+            raise RedirectExpiredError(
+                f"{self.shown}: its redirect has expired; try again"
+            ) from error
         raise error
 
-
-def status_error(response: httpx.Response, shown: str) -> LongformError | None:
-    """Return the error that a status stands for, or None for 200, 206 and 416."""
-    status = response.status_code
-    if status in (200, 206, 416):
-        return None
-    if status in GONE:
-        return SourceNotFoundError(f"{shown} is not there ({status}); check the address")
-    if status in REFUSED:
-        return SourceRefusedError(
-            f"{shown} refuses access ({status}); give an address that may be read"
-        )
-    if status in THROTTLED:
-        throttled = SourceThrottledError(f"{shown} asks for fewer requests ({status}); try later")
-        throttled.retry_after_sec = parse_retry_after(response.headers.get("Retry-After"))
-        return throttled
-    if status in TEMPORARY:
-        return SourceUnavailableError(f"{shown} answers {status}; try again later")
-    return SourceRefusedError(f"{shown} answers {status}, so it cannot be read")
-
-
-@contextmanager
-def translated_errors(shown: str) -> Iterator[None]:
-    """Turn httpx's errors into ours, each with a line that names the redacted address."""
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise SourceRefusedError(f"{shown} has no valid TLS certificate") from error
-        _, kind, what = next(row for row in _TRANSPORT_ERRORS if isinstance(error, row[0]))
-        advice = "; try again later" if issubclass(kind, RetryableError) else ""
-        raise kind(f"{shown} {what}{advice}") from error
+    def _require_plain(self, response: httpx.Response) -> None:
+        coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            raise EncodedAnswerError(
+                f"{self.shown} sends compressed bytes though plain ones were asked for; "
+                "have the server send the file as it is"
+            )

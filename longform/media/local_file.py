@@ -7,12 +7,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from longform.errors import (
-    NotMediaError,
-    SourceChangedError,
-    SourceNotFoundError,
-    SourceRefusedError,
+    AccessDeniedError,
+    EmptySourceError,
+    FileUnreadableError,
+    FolderError,
+    NotRegularFileError,
+    SchemeRefusedError,
+    SourceMissingError,
+    SourceReplacedError,
+    SourceResizedError,
     SourceTooLargeError,
-    SourceUnavailableError,
 )
 from longform.media.fingerprint import file_fingerprint
 from longform.media.policy import SourcePolicy, redact, scheme_of, shown_name
@@ -23,13 +27,15 @@ def local_path(media_url: str) -> Path:
     """Return the absolute path behind a path or a file:// URL of this host.
 
     Raises:
-        SourceRefusedError: a file:// URL that names another host.
+        SchemeRefusedError: a file:// URL that names another host.
     """
     if scheme_of(media_url) != "file":
         return Path(media_url).expanduser().absolute()
     parts = urlsplit(media_url)
     if parts.netloc not in ("", "localhost"):
-        raise SourceRefusedError(f"{media_url}: a file:// URL cannot name another host")
+        raise SchemeRefusedError(
+            f"{redact(media_url)}: a file:// URL cannot name another host; give a path on this one"
+        )
     return Path(unquote(parts.path)).absolute()
 
 
@@ -43,16 +49,18 @@ def require_file(media_url: str) -> Path:
     shown = redact(str(path))
     try:
         if path.is_dir():
-            raise NotMediaError(f"{shown} is a folder; give the path of one recording")
+            raise FolderError(f"{shown} is a folder; give the path of one recording")
         if not path.exists():
-            raise SourceNotFoundError(f"{shown} does not exist; check the path")
+            raise SourceMissingError(f"{shown} does not exist; check the path")
         # A pipe or a device would block for ever, and cannot be read twice.
         if not path.is_file():
-            raise SourceRefusedError(f"{shown} is not a regular file")
+            raise NotRegularFileError(f"{shown} is not a regular file; copy it to one")
         if path.stat().st_size == 0:
-            raise NotMediaError(f"{shown} is empty")
+            raise EmptySourceError(f"{shown} is empty; give a file that holds a recording")
     except (OSError, ValueError) as error:
-        raise SourceRefusedError(f"{shown} cannot be looked at: {error}") from error
+        raise NotRegularFileError(
+            f"{shown} cannot be looked at ({error}); check the path"
+        ) from error
     return path
 
 
@@ -78,9 +86,13 @@ def _pin(path: Path) -> Source:
             status = os.fstat(file.fileno())
             fingerprint = file_fingerprint(file)
     except PermissionError as error:
-        raise SourceRefusedError(f"{shown} may not be read: permission denied") from error
+        raise AccessDeniedError(
+            f"{shown} may not be read; give this user permission to read it"
+        ) from error
     except OSError as error:
-        raise SourceUnavailableError(f"{shown} cannot be read: {error.strerror}") from error
+        raise FileUnreadableError(
+            f"{shown} cannot be read ({error.strerror}); check the disk or the share"
+        ) from error
     return Source(
         url=str(path),
         shown=shown,
@@ -108,7 +120,7 @@ class LocalReader:
         """Return the bytes `[start, end)`.
 
         Raises:
-            SourceNotFoundError: the file is gone, or is not on this host.
+            SourceMissingError: the file is gone, or is not on this host.
             SourceChangedError: it is not the file that was pinned.
         """
         return await asyncio.to_thread(self._read, start, end)
@@ -123,16 +135,23 @@ class LocalReader:
         try:
             part = os.pread(self._open(), end - start, start)
         except FileNotFoundError as error:
-            raise SourceNotFoundError(
+            raise SourceMissingError(
                 f"{self._source.shown} does not exist on this host; "
                 "give a path that every worker can read"
             ) from error
         except PermissionError as error:
-            raise SourceRefusedError(f"{self._source.shown} may not be read") from error
+            raise AccessDeniedError(
+                f"{self._source.shown} may not be read; give every worker's user permission"
+            ) from error
         except OSError as error:
-            raise SourceUnavailableError(f"{self._source.shown}: {error.strerror}") from error
+            raise FileUnreadableError(
+                f"{self._source.shown} cannot be read ({error.strerror}); "
+                "check the disk or the share"
+            ) from error
         if len(part) != end - start:
-            raise SourceChangedError(f"{self._source.shown} became shorter while it was read")
+            raise SourceResizedError(
+                f"{self._source.shown} became shorter while it was read; start again"
+            )
         return part
 
     def _open(self) -> int:
@@ -147,7 +166,7 @@ class LocalReader:
         seen = (status.st_size, str(status.st_mtime_ns))
         if seen != (self._source.length_bytes, self._source.last_modified):
             os.close(descriptor)
-            raise SourceChangedError(
+            raise SourceReplacedError(
                 f"{self._source.shown} is not the file that was opened; start again"
             )
         return descriptor

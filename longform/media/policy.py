@@ -30,6 +30,12 @@ class SourcePolicy(FrozenModel):
     max_attempts: int = Field(5, ge=1, description="Tries of a request that brings nothing new.")
     backoff_base_sec: float = Field(0.5, ge=0, description="First pause between two tries.")
     backoff_max_sec: float = Field(30.0, ge=0, description="Longest pause, Retry-After included.")
+    max_lost_sec: float = Field(
+        900.0, gt=0, description="Time that failing tries may cost a process, beyond its progress."
+    )
+    block_dir: str | None = Field(
+        None, description="Folder in which the processes of a host share what they fetched."
+    )
 
 
 def scheme_of(media_url: str) -> str:

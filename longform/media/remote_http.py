@@ -1,39 +1,39 @@
 """Sources on http(s) servers: pinned at the first look, then read by byte range."""
 
-import asyncio
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from longform.errors import (
-    NotMediaError,
-    OutputError,
+    ConnectionCutError,
+    EmptySourceError,
     RangesUnsupportedError,
     RetryableError,
-    SourceChangedError,
     SourceTooLargeError,
-    SourceUnavailableError,
 )
-from longform.media.fingerprint import SAMPLE_BYTES, ContentHash, remote_fingerprint
-from longform.media.http_requests import RemoteAddress, content_range, translated_errors
+from longform.media import fingerprint
+from longform.media.block_sampler import pinned
+from longform.media.http_download import download
+from longform.media.http_reader import HttpReader, strong
+from longform.media.http_requests import RemoteAddress, content_length, content_range
 from longform.media.policy import SourcePolicy, shown_name
 from longform.media.retry import Patience
 from longform.media.source import Source
 
-NO_RANGES_WARNING = "the server does not support byte ranges; downloaded whole first"
-
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the first response says about a source; `length_bytes` is None where it does not."""
+    """What the first response says about a source; `length_bytes` is None where it does not.
+
+    `head` is what the response held of the source, where it was a byte range.
+    """
 
     ranges: bool
     length_bytes: int | None
     etag: str | None
     last_modified: str | None
+    head: bytes = b""
 
 
 async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
@@ -46,7 +46,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
     address = RemoteAddress(media_url, policy)
     try:
         look = await _look(address, policy)
-        _require_size(address.shown, look.length_bytes, policy.max_bytes)
+        require_size(address.shown, look.length_bytes, policy.max_bytes)
         if not look.ranges:
             return await _download(address, look, policy, scratch_dir)
         source = Source(
@@ -58,120 +58,69 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
             last_modified=look.last_modified,
             fingerprint="",
         )
-        reader = RemoteReader(source, policy, address)
         validator = strong(look.etag) or look.last_modified or ""
-        fingerprint = await remote_fingerprint(reader, source.length_bytes, validator)
-        return source.model_copy(update={"fingerprint": fingerprint})
+        reader = HttpReader(source, policy, address)
+        return await pinned(source, reader, policy, validator, look.head)
     finally:
         await address.close()
 
 
-def open_reader(source: Source, policy: SourcePolicy) -> "RemoteReader":
+def open_reader(source: Source, policy: SourcePolicy) -> HttpReader:
     """Return a reader of a pinned http(s) source."""
-    return RemoteReader(source, policy, RemoteAddress(source.url, policy))
+    return HttpReader(source, policy, RemoteAddress(source.url, policy))
 
 
-class RemoteReader:
-    """Reads byte ranges, and resumes where a connection was cut."""
+def require_size(shown: str, length_bytes: int | None, limit_bytes: int) -> None:
+    """Check a length against a limit of the policy.
 
-    def __init__(self, source: Source, policy: SourcePolicy, address: RemoteAddress) -> None:
-        self._source = source
-        self._policy = policy
-        self._address = address
-
-    async def read(self, start: int, end: int) -> bytes:
-        """Return the bytes `[start, end)`.
-
-        Raises:
-            RetryableError: after `max_attempts` tries in a row that brought nothing new.
-            SourceChangedError: the server now has other content.
-            SourceError: refused or gone.
-        """
-        received = bytearray()
-        patience = Patience(self._policy)
-        while len(received) < end - start:
-            before = len(received)
-            try:
-                await self._receive(start, end, received)
-            except RetryableError as error:
-                if len(received) - before >= SAMPLE_BYTES:
-                    patience.renew()
-                await patience.wait(error)
-        return bytes(received)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._address.close()
-
-    async def _receive(self, start: int, end: int, received: bytearray) -> None:
-        first = start + len(received)
-        headers = {"Range": f"bytes={first}-{end - 1}"}
-        if (etag := strong(self._source.etag)) is not None:
-            headers["If-Range"] = etag
-        limit_sec = self._policy.stall_timeout_sec + (end - first) / self._policy.min_bytes_per_sec
-        with translated_errors(self._address.shown):
-            async with asyncio.timeout(limit_sec), self._address.get(headers) as response:
-                self._require_pinned(response)
-                self._require_range(response, first, end)
-                async for part in response.aiter_raw():
-                    received += part[: end - start - len(received)]
-        if start + len(received) < end:
-            raise SourceUnavailableError(f"{self._address.shown} sent less than it announced")
-
-    def _require_pinned(self, response: httpx.Response) -> None:
-        """Check that the response speaks of the very content that was pinned."""
-        source, headers = self._source, response.headers
-        pairs = [(source.etag, headers.get("ETag"))]
-        if source.etag is None:
-            pairs.append((source.last_modified, headers.get("Last-Modified")))
-        part = content_range(response)
-        if part is not None:
-            pairs.append((str(source.length_bytes), str(part.length_bytes)))
-        if response.status_code == 416 or any(a != b for a, b in pairs if a and b):
-            raise SourceChangedError(f"{source.shown} changed while it was read; start again")
-
-    def _require_range(self, response: httpx.Response, start: int, end: int) -> None:
-        part = content_range(response) if response.status_code == 206 else None
-        if part is None or part.start != start or part.end > end:
-            raise SourceUnavailableError(
-                f"{self._source.shown} did not answer with the bytes that were asked for"
-            )
-
-
-def strong(etag: str | None) -> str | None:
-    """Return an ETag that promises equal bytes, or None (weak ETags promise less)."""
-    return etag if etag and not etag.startswith("W/") else None
+    Raises:
+        SourceTooLargeError: it is over it.
+    """
+    if length_bytes is not None and length_bytes > limit_bytes:
+        raise SourceTooLargeError(
+            f"{shown} has {length_bytes} bytes; at most {limit_bytes} may be opened"
+        )
 
 
 async def _look(address: RemoteAddress, policy: SourcePolicy) -> _Look:
     patience = Patience(policy)
     while True:
         try:
-            async with address.get({"Range": f"bytes=0-{SAMPLE_BYTES - 1}"}) as response:
-                return _seen(response, address.shown)
+            return await _look_once(address)
         except RetryableError as error:
             await patience.wait(error)
 
 
-def _seen(response: httpx.Response, shown: str) -> _Look:
-    part = content_range(response)
-    announced = response.headers.get("Content-Length", "")
-    length = part.length_bytes if part else int(announced) if announced.isdigit() else None
-    if response.status_code == 416 or length == 0:
-        raise NotMediaError(f"{shown} is empty")
-    return _Look(
-        ranges=response.status_code == 206 and part is not None and part.start == 0,
-        length_bytes=length if response.status_code == 200 or part else None,
-        etag=response.headers.get("ETag"),
-        last_modified=response.headers.get("Last-Modified"),
-    )
-
-
-def _require_size(shown: str, length_bytes: int | None, limit_bytes: int) -> None:
-    if length_bytes is not None and length_bytes > limit_bytes:
-        raise SourceTooLargeError(
-            f"{shown} has {length_bytes} bytes; at most {limit_bytes} may be opened"
+async def _look_once(address: RemoteAddress) -> _Look:
+    wanted = fingerprint.SAMPLE_BYTES
+    async with address.get({"Range": f"bytes=0-{wanted - 1}"}) as response:
+        part = content_range(response)
+        ranges = response.status_code == 206 and part is not None and part.start == 0
+        length = part.length_bytes if part else content_length(response)
+        if response.status_code == 416 or length == 0:
+            raise EmptySourceError(f"{address.shown} is empty; give one that holds a recording")
+        head = b""
+        if ranges and part is not None:
+            wanted = min(wanted, part.end)
+            head = await _read_head(address, response, wanted)
+        return _Look(
+            ranges=ranges,
+            length_bytes=length if response.status_code == 200 or part else None,
+            etag=response.headers.get("ETag"),
+            last_modified=response.headers.get("Last-Modified"),
+            head=head,
         )
+
+
+async def _read_head(address: RemoteAddress, response: httpx.Response, wanted: int) -> bytes:
+    head = bytearray()
+    async for part in address.parts(response):
+        head += part
+        if len(head) >= wanted and content_length(response) != wanted:
+            break
+    if len(head) < wanted:
+        raise ConnectionCutError(f"{address.shown} sent less than it announced; try again")
+    return bytes(head[:wanted])
 
 
 async def _download(
@@ -179,48 +128,19 @@ async def _download(
 ) -> Source:
     if policy.require_range:
         raise RangesUnsupportedError(
-            f"{address.shown} does not serve byte ranges, which require_range asks for"
+            f"{address.shown} does not serve byte ranges, which require_range asks for; "
+            "give another address, or allow servers without them"
         )
     limit_bytes = min(policy.max_bytes, policy.max_download_bytes)
-    _require_size(address.shown, look.length_bytes, limit_bytes)
-    patience = Patience(policy)
-    while True:
-        try:
-            path, content = await _download_once(address, limit_bytes, scratch_dir)
-            break
-        except RetryableError as error:
-            await patience.wait(error)
+    require_size(address.shown, look.length_bytes, limit_bytes)
+    copy = await download(address, policy, limit_bytes, scratch_dir)
     return Source(
-        url=str(path),
+        url=str(copy.path),
         shown=address.shown,
         name=shown_name(address.shown),
-        length_bytes=content.length_bytes,
+        length_bytes=copy.content.length_bytes,
         supports_ranges=False,
-        last_modified=str(path.stat().st_mtime_ns),
-        fingerprint=content.hexdigest(),
-        warnings=(NO_RANGES_WARNING,),
+        last_modified=str(copy.path.stat().st_mtime_ns),
+        fingerprint=copy.content.hexdigest(),
+        warnings=copy.warnings,
     )
-
-
-async def _download_once(
-    address: RemoteAddress, limit_bytes: int, scratch_dir: Path
-) -> tuple[Path, ContentHash]:
-    try:
-        descriptor, name = tempfile.mkstemp(dir=scratch_dir, prefix="source-")
-    except OSError as error:
-        raise OutputError(f"{scratch_dir} cannot be written: {error.strerror}") from error
-    path = Path(name)
-    content = ContentHash()
-    try:
-        with os.fdopen(descriptor, "wb") as file, translated_errors(address.shown):
-            async with address.get({}) as response:
-                async for part in response.aiter_raw():
-                    content.update(part)
-                    _require_size(address.shown, content.length_bytes, limit_bytes)
-                    await asyncio.to_thread(file.write, part)
-        if content.length_bytes == 0:
-            raise NotMediaError(f"{address.shown} is empty")
-    except BaseException:
-        os.unlink(path)  # noqa: PTH108  (one quick call; also when cancelled)
-        raise
-    return path, content

@@ -1,12 +1,13 @@
 """Stage `source`: check the address and pin what lies behind it, whatever kind it is."""
 
+import hashlib
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
 from pydantic import Field
 
-from longform.errors import SourceRefusedError
+from longform.errors import SchemeRefusedError
 from longform.media.policy import SourcePolicy, redact, scheme_of
 from longform.media.reader import RangeReader
 from longform.params import FrozenModel
@@ -26,6 +27,22 @@ BACKENDS = {
 }
 
 
+class Sample(FrozenModel):
+    """A stretch `[start, end)` of a source that was read when it was opened, and its digest.
+
+    It lies in one block of the cache and begins it.
+    """
+
+    start: int
+    end: int
+    digest: str
+
+
+def sample_digest(data: bytes) -> str:
+    """Return the digest of a sample: 64 bits, against accidents."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
 class Source(FrozenModel):
     """A recording whose place, length and content were seen once, and are pinned.
 
@@ -42,6 +59,10 @@ class Source(FrozenModel):
     last_modified: str | None = None  # as the server writes it; for files, mtime in ns
     fingerprint: str  # sha256, hex; never depends on the address
     warnings: tuple[str, ...] = ()
+    # By these any process can tell whether it reads the content that was opened.
+    samples: tuple[Sample, ...] = ()
+    # What this reading's blocks go by in a block store; "": they are not shared.
+    blocks: str = Field("", pattern="^[0-9a-f]*$")
 
 
 class Backend(Protocol):
@@ -93,7 +114,7 @@ def check_exists(media_url: str) -> None:
 def _backend(media_url: str) -> Backend:
     scheme = scheme_of(media_url)
     if scheme not in BACKENDS:
-        raise SourceRefusedError(
+        raise SchemeRefusedError(
             f"{redact(media_url)}: no source of kind {scheme}:// can be opened; "
             f"give a path or one of {', '.join(f'{name}://' for name in BACKENDS if name)}"
         )

@@ -79,13 +79,15 @@ FULL_ONLY = frozenset(
 )
 
 
-def make(container: Container, recording: Path, folder: Path, ffmpeg: str) -> Path:
+def make(
+    container: Container, recording: Path, folder: Path, ffmpeg: str, seconds: int = SECONDS
+) -> Path:
     """Make `container` from `recording` in `folder`; made before, it is taken as it is."""
     path = folder / container.name
     if not path.exists():
         picture = ("-f", "lavfi", "-i", "testsrc=size=64x48:rate=5") if container.video else ()
         coded = ("-c:v", "mpeg4", "-map", "1:v", "-map", "0:a") if container.video else ("-vn",)
         command = [ffmpeg, "-nostdin", "-v", "error", "-i", str(recording), *picture]
-        command += ["-t", str(SECONDS), *coded, *container.arguments, str(path)]
+        command += ["-t", str(seconds), *coded, *container.arguments, str(path)]
         subprocess.run(command, check=True, timeout=60)
     return path

@@ -5,9 +5,13 @@ from email.utils import format_datetime
 
 import pytest
 
-from longform.errors import SourceThrottledError, SourceUnavailableError
+from longform.errors import (
+    SourceThrottledError,
+    SourceUnavailableError,
+    SourceUnreliableError,
+)
 from longform.media.policy import SourcePolicy
-from longform.media.retry import Patience, parse_retry_after
+from longform.media.retry import Allowance, Patience, parse_retry_after
 
 POLICY = SourcePolicy(max_attempts=6, backoff_base_sec=1.0, backoff_max_sec=10.0)
 
@@ -64,3 +68,28 @@ def test_retry_after_forms() -> None:
     assert parse_retry_after("Sat, 01 Nov 2025 10:00:00 GMT") == 0.0
     assert parse_retry_after("soon") is None
     assert parse_retry_after(None) is None
+
+
+@pytest.mark.parametrize("value", ["-5", "1e9", "²", "99999999999999999999 GMT", "", "\0"])
+def test_odd_retry_after_headers_are_no_crash(value: str) -> None:
+    """Whatever a server writes there is a number of seconds or nothing."""
+    assert parse_retry_after(value) in (None, 0.0)
+
+
+def test_a_date_counts_by_the_clock_of_the_server() -> None:
+    """Where our clock is wrong, the pause is still the one that was meant."""
+    then = datetime(2031, 5, 1, 12, 0, 0, tzinfo=UTC)
+    asked = format_datetime(then + timedelta(seconds=20), usegmt=True)
+    assert parse_retry_after(asked, then) == 20.0
+
+
+def test_lost_time_is_bounded_and_earned_by_progress() -> None:
+    """Failing tries may cost so much time in all; bytes that arrive add to it at the rate floor."""
+    allowance = Allowance(POLICY.model_copy(update={"max_lost_sec": 10.0}), "the source")
+    error = SourceUnavailableError("down")
+    allowance.spend(9.0, error)
+    allowance.earn(4_000)  # 2 s at 2,000 bytes a second
+    allowance.spend(2.5, error)
+    with pytest.raises(SourceUnreliableError) as caught:
+        allowance.spend(1.0, error)
+    assert caught.value.__cause__ is error

@@ -18,8 +18,8 @@ from longform.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
+from longform.media.http_download import NO_RANGES_WARNING
 from longform.media.policy import SourcePolicy, redact, shown_name
-from longform.media.remote_http import NO_RANGES_WARNING
 from longform.media.source import check_exists, open_reader, open_source
 from tests.support.range_server import RangeServer
 
@@ -191,8 +191,9 @@ async def test_a_server_that_says_nothing(
 ) -> None:
     """A body that stalls is a stalled source, not an endless wait."""
     server.habits.stall_after = 10
+    quick = policy.model_copy(update={"stall_timeout_sec": 0.4})
     with pytest.raises(SourceStalledError):
-        await open_source(server.add(SMALL), policy, tmp_path)
+        await open_source(server.add(SMALL), quick, tmp_path)
 
 
 async def test_redirects_are_followed_and_remembered(

@@ -1,0 +1,27 @@
+"""A source that changed while it was read ends the run, whatever has been transcribed by then."""
+
+from typing import cast
+
+import pytest
+
+from flows.chunks import ChunkOutcomes
+from flows.transcribe import raise_if_changed
+from longform.errors import ConnectionCutError, SourceReplacedError
+from longform.transcript.segment import ChunkResult
+
+DONE = cast(ChunkResult, object())
+
+
+def _outcomes(*errors: BaseException) -> ChunkOutcomes:
+    return ChunkOutcomes(results=(DONE,), failures=(), errors=errors, num_cached=0)
+
+
+def test_a_change_is_the_error_of_the_run() -> None:
+    """Even after other failures, and with results at hand, the change is what is raised."""
+    with pytest.raises(SourceReplacedError):
+        raise_if_changed(_outcomes(ConnectionCutError("cut"), SourceReplacedError("changed")))
+
+
+def test_other_failures_leave_the_transcript_to_be_written() -> None:
+    """A chunk that failed in another way takes nothing away from the rest."""
+    raise_if_changed(_outcomes(ConnectionCutError("cut")))
