@@ -10,6 +10,7 @@ LongformError
 ├── InputError                  fix the input, the parameters or the machine
 │   ├── SourceError                 the recording cannot be used as it is
 │   │   ├── SourceRefusedError          address policy, 401/403, forbidden scheme
+│   │   ├── SourceExpiredError          a signed link ran out, or its signature was not kept
 │   │   ├── SourceNotFoundError         no such file, 404, 410
 │   │   ├── SourceChangedError          the bytes changed while they were read
 │   │   ├── SourceTooLargeError         over the limit of bytes or of duration
@@ -67,6 +68,10 @@ class SourceError(InputError):
 
 class SourceRefusedError(SourceError):
     """Access is denied, by our own address policy or by the server."""
+
+
+class SourceExpiredError(SourceError):
+    """A signed link is no longer valid, or its signature is not known to this process."""
 
 
 class SourceNotFoundError(SourceError):

@@ -66,6 +66,14 @@ async def remote_fingerprint(reader: RangeReader, length_bytes: int, validator: 
     return digest.hexdigest()
 
 
+def validator(etag: str | None) -> str:
+    """Return what an ETag adds to a fingerprint; a weak one promises nothing about bytes.
+
+    Without its quotes, as some stores give it: an object has one identity by every way to it.
+    """
+    return "" if etag is None or etag.startswith("W/") else etag.strip('"')
+
+
 def sample_starts(length_bytes: int) -> list[int]:
     """Return where the sampled blocks begin: at the head, at the tail and evenly between."""
     last = length_bytes - SAMPLE_BYTES

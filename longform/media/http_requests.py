@@ -20,6 +20,7 @@ from longform.errors import (
 from longform.media.http_client import make_client
 from longform.media.policy import SourcePolicy, redact
 from longform.media.retry import parse_retry_after
+from longform.media.url_refresh import expiry_error
 
 MAX_REDIRECTS = 5
 REFUSED = frozenset({401, 402, 403, 407, 451})
@@ -59,13 +60,21 @@ def content_range(response: httpx.Response) -> ContentRange | None:
 
 
 class RemoteAddress:
-    """Requests to one address, which remembers where its redirects led to."""
+    """Requests to one address, which remembers where its redirects led to.
 
-    def __init__(self, url: str, policy: SourcePolicy) -> None:
-        self._url = url
+    With `may_expire`, an answer that refuses means that a link which was good has expired.
+    """
+
+    def __init__(self, url: str, policy: SourcePolicy, *, may_expire: bool = False) -> None:
+        self.url = url
         self._target = url
         self._client = make_client(policy)
+        self._may_expire = may_expire
         self.shown = redact(url)
+
+    def move(self, url: str) -> None:
+        """Go on at another address."""
+        self.url = self._target = url
 
     async def close(self) -> None:
         """Close the connections."""
@@ -84,7 +93,8 @@ class RemoteAddress:
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._client.stream("GET", target, headers=headers) as response:
                     if not response.has_redirect_location:
-                        self._require_usable(response, remembered=not redirected)
+                        error = await self._error(response)
+                        self._require_usable(error, remembered=not redirected)
                         self._target = target
                         yield response
                         return
@@ -97,13 +107,16 @@ class RemoteAddress:
             raise SourceRefusedError(f"{self.shown} redirects to {target.scheme}://, not http(s)")
         return str(target)
 
-    def _require_usable(self, response: httpx.Response, *, remembered: bool) -> None:
-        error = status_error(response, self.shown)
+    async def _error(self, response: httpx.Response) -> LongformError | None:
+        expired = await expiry_error(response, self.shown) if self._may_expire else None
+        return expired or status_error(response, self.shown)
+
+    def _require_usable(self, error: LongformError | None, *, remembered: bool) -> None:
         if error is None:
             return
-        if isinstance(error, SourceError) and remembered and self._target != self._url:
+        if isinstance(error, SourceError) and remembered and self._target != self.url:
             # What a redirect led to may be valid for minutes only: ask the first address again.
-            self._target = self._url
+            self._target = self.url
             raise SourceUnavailableError(f"{self.shown}: its redirect has expired") from error
         raise error
 

@@ -29,7 +29,7 @@ def local_path(media_url: str) -> Path:
         return Path(media_url).expanduser().absolute()
     parts = urlsplit(media_url)
     if parts.netloc not in ("", "localhost"):
-        raise SourceRefusedError(f"{media_url}: a file:// URL cannot name another host")
+        raise SourceRefusedError(f"{redact(media_url)}: a file:// URL cannot name another host")
     return Path(unquote(parts.path)).absolute()
 
 

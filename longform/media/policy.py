@@ -30,6 +30,9 @@ class SourcePolicy(FrozenModel):
     max_attempts: int = Field(5, ge=1, description="Tries of a request that brings nothing new.")
     backoff_base_sec: float = Field(0.5, ge=0, description="First pause between two tries.")
     backoff_max_sec: float = Field(30.0, ge=0, description="Longest pause, Retry-After included.")
+    url_refresh: str | None = Field(
+        None, description="Dotted 'package.module:function' that returns a new link for an old one."
+    )
 
 
 def scheme_of(media_url: str) -> str:

@@ -14,15 +14,19 @@ from longform.errors import (
     RangesUnsupportedError,
     RetryableError,
     SourceChangedError,
+    SourceExpiredError,
     SourceTooLargeError,
     SourceUnavailableError,
 )
-from longform.media.fingerprint import SAMPLE_BYTES, ContentHash, remote_fingerprint
+from longform.media import address_book
+from longform.media.fingerprint import SAMPLE_BYTES, ContentHash, remote_fingerprint, validator
 from longform.media.http_requests import RemoteAddress, content_range, translated_errors
 from longform.media.policy import SourcePolicy, shown_name
 from longform.media.retry import Patience
 from longform.media.source import Source
+from longform.media.url_refresh import refreshed
 
+MAX_RENEWALS = 2  # new links for one read: a third that is refused as well is no accident
 NO_RANGES_WARNING = "the server does not support byte ranges; downloaded whole first"
 
 
@@ -50,7 +54,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         if not look.ranges:
             return await _download(address, look, policy, scratch_dir)
         source = Source(
-            url=media_url,
+            url=address_book.seal(media_url),
             shown=address.shown,
             name=shown_name(media_url),
             length_bytes=look.length_bytes or 0,
@@ -59,8 +63,8 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
             fingerprint="",
         )
         reader = RemoteReader(source, policy, address)
-        validator = strong(look.etag) or look.last_modified or ""
-        fingerprint = await remote_fingerprint(reader, source.length_bytes, validator)
+        identity = validator(look.etag) or look.last_modified or ""
+        fingerprint = await remote_fingerprint(reader, source.length_bytes, identity)
         return source.model_copy(update={"fingerprint": fingerprint})
     finally:
         await address.close()
@@ -68,7 +72,9 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
 
 def open_reader(source: Source, policy: SourcePolicy) -> "RemoteReader":
     """Return a reader of a pinned http(s) source."""
-    return RemoteReader(source, policy, RemoteAddress(source.url, policy))
+    url = address_book.full_address(source.url)
+    may_expire = url != source.url or policy.url_refresh is not None
+    return RemoteReader(source, policy, RemoteAddress(url, policy, may_expire=may_expire))
 
 
 class RemoteReader:
@@ -78,6 +84,7 @@ class RemoteReader:
         self._source = source
         self._policy = policy
         self._address = address
+        self._renewing = asyncio.Lock()
 
     async def read(self, start: int, end: int) -> bytes:
         """Return the bytes `[start, end)`.
@@ -85,14 +92,21 @@ class RemoteReader:
         Raises:
             RetryableError: after `max_attempts` tries in a row that brought nothing new.
             SourceChangedError: the server now has other content.
+            SourceExpiredError: the link has expired, and there is no new one.
             SourceError: refused or gone.
         """
         received = bytearray()
         patience = Patience(self._policy)
+        renewals = 0
         while len(received) < end - start:
-            before = len(received)
+            before, url = len(received), self._address.url
             try:
                 await self._receive(start, end, received)
+            except SourceExpiredError as error:
+                renewals += 1
+                if self._policy.url_refresh is None or renewals > MAX_RENEWALS:
+                    raise
+                await self._renew(url, str(error))
             except RetryableError as error:
                 if len(received) - before >= SAMPLE_BYTES:
                     patience.renew()
@@ -102,6 +116,26 @@ class RemoteReader:
     async def close(self) -> None:
         """Close the connections."""
         await self._address.close()
+
+    async def _renew(self, failed: str, reason: str) -> None:
+        """Go on at a new link, once it was seen to lead to the very same content.
+
+        Raises:
+            SourceExpiredError: there is none.
+            SourceChangedError: it leads elsewhere.
+        """
+        async with self._renewing:
+            if self._address.url != failed:  # another read has been here meanwhile
+                return
+            url = await refreshed(self._source.url, failed, self._policy, reason)
+            with_ranges = self._policy.model_copy(update={"require_range": True})
+            renewed = await open_source(url, with_ranges, Path())
+            pinned = (self._source.length_bytes, self._source.etag, self._source.fingerprint)
+            if (renewed.length_bytes, renewed.etag, renewed.fingerprint) != pinned:
+                raise SourceChangedError(
+                    f"{self._source.shown}: its new link leads to other content; start again"
+                )
+            self._address.move(url)
 
     async def _receive(self, start: int, end: int, received: bytearray) -> None:
         first = start + len(received)

@@ -9,6 +9,7 @@ from pydantic import Field
 from longform.errors import SourceRefusedError
 from longform.media.policy import SourcePolicy, redact, scheme_of
 from longform.media.reader import RangeReader
+from longform.media.url_refresh import known_address
 from longform.params import FrozenModel
 
 # One module per kind of source; each is imported when a source of its kind is opened.
@@ -29,8 +30,9 @@ BACKENDS = {
 class Source(FrozenModel):
     """A recording whose place, length and content were seen once, and are pinned.
 
-    `url` may carry a signature: it is for readers only. People get `shown` and `name`.
-    Where the source had to be downloaded, `url` is the path of the copy on this host.
+    `url` is for readers: the sealed form of a signed address, which `address_book` resolves.
+    People get `shown` and `name`. Where the source had to be downloaded, `url` is the path of
+    the copy on this host.
     """
 
     url: str = Field(repr=False)
@@ -60,7 +62,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
     """Open a path, a file://, http(s):// or object store URL.
 
     Args:
-        media_url: where the recording is; relative paths are made absolute.
+        media_url: where the recording is, in full or sealed; relative paths are made absolute.
         policy: what may be opened.
         scratch_dir: existing folder for sources that must be downloaded whole; whoever
             owns it removes it when the run ends.
@@ -69,7 +71,8 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         SourceError: refused, missing, empty, too large, or without byte ranges.
         RetryableError: it cannot be reached just now.
     """
-    return await _backend(media_url).open_source(media_url, policy, scratch_dir)
+    full = await known_address(media_url, policy)
+    return await _backend(media_url).open_source(full, policy, scratch_dir)
 
 
 def open_reader(source: Source, policy: SourcePolicy) -> RangeReader:

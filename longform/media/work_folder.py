@@ -8,7 +8,8 @@ from pathlib import Path
 
 from longform.errors import InvariantError, OutputError, SourceUnavailableError
 from longform.media.policy import redact, scheme_of
-from longform.transcript.fsspec_place import FsspecPlace, store_errors
+from longform.media.object_errors import store_errors
+from longform.transcript.fsspec_place import FsspecPlace
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 

@@ -33,6 +33,8 @@ class Habits:
         redirects: where paths redirect to.
         chunked: no Content-Length on whole answers.
         wrong_range: answer with another range than was asked for.
+        admitted: query strings with which files may be read; None: with any.
+        refusal: status and body of the answer to any other query string.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -49,6 +51,8 @@ class Habits:
     redirects: dict[str, str] = field(default_factory=dict)
     chunked: bool = False
     wrong_range: bool = False
+    admitted: set[str] | None = None
+    refusal: tuple[int, bytes] = (403, b"")
 
 
 class RangeServer:
@@ -118,6 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.owner.requests.append((self.path, self.headers.get("Range")))
         if status := self._bad_status():
             self._reply(status, {"Retry-After": habits.retry_after}, b"")
+        elif habits.admitted is not None and urlsplit(self.path).query not in habits.admitted:
+            self._reply(habits.refusal[0], {}, habits.refusal[1])
         elif path in habits.redirects:
             self._reply(302, {"Location": habits.redirects[path]}, b"")
         elif path not in habits.files:
