@@ -64,7 +64,7 @@ def s3(s3_service: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Serv
     for name, value in s3_service.environment().items():
         monkeypatch.setenv(name, value)
     s3_service.habits = S3Habits()
-    for key in s3_service.keys():
+    for key in s3_service.names():
         s3_service.delete(key)
     s3_service.requests.clear()
     yield s3_service

@@ -35,12 +35,12 @@ class ContentHash:
         ).hexdigest()
 
 
-def file_fingerprint(file: BinaryIO) -> str:
-    """Return the fingerprint of an open local file, read to its end."""
+def file_content(file: BinaryIO) -> ContentHash:
+    """Return what identifies an open local file, read to its end."""
     content = ContentHash()
     while part := file.read(WHOLE_BYTES):
         content.update(part)
-    return content.hexdigest()
+    return content
 
 
 async def remote_fingerprint(reader: RangeReader, length_bytes: int, validator: str) -> str:

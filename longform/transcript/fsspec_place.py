@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from longform.errors import OutputError
+from longform.media.file_systems import open_file_system
 from longform.media.object_errors import EXTRAS, store_errors
 from longform.media.policy import redact, scheme_of
 
@@ -82,11 +83,8 @@ class FsspecPlace:
         return f"{self.url.rstrip('/')}/{name}"
 
     def _store(self, name: str) -> tuple[Any, str]:
-        from fsspec.core import url_to_fs
-
         self.check()
-        store, path = url_to_fs(self._url_of(name))
-        return store, path
+        return open_file_system(self._url_of(name))
 
     @contextmanager
     def _as_output_error(self, name: str) -> Iterator[None]:

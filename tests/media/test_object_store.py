@@ -130,9 +130,7 @@ async def test_a_version_that_was_asked_for_is_the_one_that_is_read(
     s3: S3Server, policy: SourcePolicy, tmp_path: Path
 ) -> None:
     """`?versionId=` opens that version, also when there is a newer one."""
-    s3.client.put_bucket_versioning(
-        Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
-    )
+    s3.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     try:
         answer = s3.client.put_object(Bucket=BUCKET, Key="talk.bin", Body=CONTENT)
         s3.put("talk.bin", CONTENT[::-1])
@@ -339,7 +337,7 @@ async def test_a_small_object_equals_its_local_copy(
     assert await fingerprint(address, policy, tmp_path) == local
 
 
-class _Azure(Exception):
+class _AzureError(Exception):
     """The shape of azure.core's HttpResponseError."""
 
     def __init__(self, status: int) -> None:
@@ -347,7 +345,7 @@ class _Azure(Exception):
         self.status_code = status
 
 
-_Azure.__module__ = "azure.core.exceptions"
+_AzureError.__module__ = "azure.core.exceptions"
 
 
 @pytest.mark.parametrize(
@@ -366,7 +364,7 @@ _Azure.__module__ = "azure.core.exceptions"
 )
 def test_statuses_of_other_stores(status: int, kind: type[LongformError]) -> None:
     """Libraries that carry the status in their errors are understood by it."""
-    error = object_error(_Azure(status), "az://c/talk.mp3")
+    error = object_error(_AzureError(status), "az://c/talk.mp3")
     assert type(error) is kind
     assert str(error).startswith("az://c/talk.mp3 ")
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -26,11 +27,13 @@ class S3Habits:
         answers: status, error code and Retry-After for the next requests for objects.
         cut_bodies: how many of the next bodies end in their middle.
         stall: objects are not answered until the server ends.
+        before_get: called before a GET of an object is answered, with its number from 1.
     """
 
     answers: list[tuple[int, str, str | None]] = field(default_factory=list)
     cut_bodies: int = 0
     stall: bool = False
+    before_get: Callable[[int], None] | None = None
 
 
 class _Quiet(WSGIRequestHandler):
@@ -46,7 +49,9 @@ class S3Server:
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, If-Match
         self.ending = threading.Event()
         self._inner = DomainDispatcherApplication(create_backend_app)
-        self._http = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self._http = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet
+        )
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
         self._thread.start()
         self.client = boto3.client(
@@ -74,19 +79,21 @@ class S3Server:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def put(self, key: str, content: bytes, **options: Any) -> str:
+    def put(self, key: str, content: bytes | Path, **options: Any) -> str:
         """Store an object; return its s3:// address."""
+        content = content if isinstance(content, bytes) else content.read_bytes()
         self.client.put_object(Bucket=BUCKET, Key=key, Body=content, **options)
         return f"s3://{BUCKET}/{key}"
 
     def put_in_parts(self, key: str, parts: list[bytes], **options: Any) -> str:
         """Store an object by a multipart upload; return its s3:// address."""
         place = {"Bucket": BUCKET, "Key": key}
-        upload = place | {"UploadId": self.client.create_multipart_upload(**place, **options)["UploadId"]}
-        done = [
-            {"PartNumber": n, "ETag": self.client.upload_part(**upload, PartNumber=n, Body=part)["ETag"]}
-            for n, part in enumerate(parts, 1)
-        ]
+        started = self.client.create_multipart_upload(**place, **options)
+        upload = place | {"UploadId": started["UploadId"]}
+        done = []
+        for number, part in enumerate(parts, 1):
+            answer = self.client.upload_part(**upload, PartNumber=number, Body=part)
+            done.append({"PartNumber": number, "ETag": answer["ETag"]})
         self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
         return f"s3://{BUCKET}/{key}"
 
@@ -94,9 +101,9 @@ class S3Server:
         """Remove an object."""
         self.client.delete_object(Bucket=BUCKET, Key=key)
 
-    def keys(self) -> list[str]:
-        """Return the names of all objects."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the keys of all objects that begin with a prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def read(self, key: str) -> bytes:
@@ -121,6 +128,8 @@ class S3Server:
         if method in ("GET", "HEAD") and path.count("/") > 1:
             if self.habits.stall:
                 self.ending.wait()
+            if method == "GET" and self.habits.before_get is not None:
+                self.habits.before_get(sum(one == "GET" for one, _, _ in self.requests))
             if self.habits.answers:
                 status, code, retry_after = self.habits.answers.pop(0)
                 return _refuse(start_response, method, status, code, retry_after)
