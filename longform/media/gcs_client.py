@@ -1,6 +1,12 @@
-"""Objects in Google Cloud Storage, through gcsfs."""
+"""Objects in Google Cloud Storage, through gcsfs.
+
+Credentials are Google's to find (GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth`, roles);
+STORAGE_EMULATOR_HOST names another endpoint.
+"""
 
 import base64
+import os
+from functools import cache
 from typing import Any
 
 from longform.media.object_client import ObjectStatus, on_store_loop
@@ -11,10 +17,8 @@ class GcsClient:
     """One object; every read is for the generation that was pinned."""
 
     def __init__(self, url: str, policy: SourcePolicy) -> None:
-        import gcsfs
-
-        self._file_system: Any = gcsfs.GCSFileSystem(use_listings_cache=False)
-        self._path = gcsfs.GCSFileSystem._strip_protocol(url)
+        self._file_system = file_system(os.getpid())
+        self._path = self._file_system._strip_protocol(url)
         self._bucket, self._key, self._generation = self._file_system.split_path(self._path)
 
     async def status(self) -> ObjectStatus:
@@ -45,6 +49,14 @@ class GcsClient:
             ),
         )
         return bytes(part)
+
+
+@cache
+def file_system(pid: int) -> Any:
+    """Return the file system of a process; gcsfs would make one per thread."""
+    import gcsfs
+
+    return gcsfs.GCSFileSystem(use_listings_cache=False, skip_instance_cache=True)
 
 
 def _checksum(metadata: dict[str, Any]) -> str | None:

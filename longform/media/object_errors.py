@@ -110,10 +110,8 @@ def _row(error: BaseException) -> Row:
         status, code = _status(one)
         if code in _BY_CODE:
             return _BY_CODE[code]
-        if status in _BY_STATUS:
-            return _BY_STATUS[status]
         if status is not None:
-            return _UNAVAILABLE if status >= 500 else _NOT_VALID
+            return _BY_STATUS.get(status, _UNAVAILABLE if status >= 500 else _NOT_VALID)
     return next(row for matches, row in _BY_KIND if matches(error))
 
 

@@ -10,6 +10,7 @@ from longform.errors import (
     EnvironmentFaultError,
     NotMediaError,
     RetryableError,
+    SourceChangedError,
     SourceTooLargeError,
     SourceUnavailableError,
 )
@@ -88,17 +89,19 @@ class ObjectReader:
             RetryableError: after `max_attempts` tries.
             SourceError: refused, gone or replaced.
         """
-
-        async def whole(client: ObjectClient) -> bytes:
-            part = await client.read(start, end, self._version)
-            if len(part) != end - start:
-                raise SourceUnavailableError(f"{self._shown} sent less than was asked for")
-            return part
-
-        return await self._retrying(whole, end - start)
+        return await self._retrying(lambda client: self._part(client, start, end), end - start)
 
     async def close(self) -> None:
         """Do nothing: fsspec shares its connections between readers."""
+
+    async def _part(self, client: ObjectClient, start: int, end: int) -> bytes:
+        part = await client.read(start, end, self._version)
+        if len(part) == end - start:
+            return part
+        # Not every store that imitates another's protocol honours its conditions.
+        if self._version is not None and (await client.status()).version != self._version:
+            raise SourceChangedError(f"{self._shown} changed while it was read; start again")
+        raise SourceUnavailableError(f"{self._shown} sent less than was asked for")
 
     async def _retrying(
         self, call: Callable[[ObjectClient], Awaitable[Result]], num_bytes: int

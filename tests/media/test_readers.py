@@ -14,6 +14,7 @@ from longform.errors import SourceChangedError, SourceError
 from longform.media.policy import SourcePolicy
 from longform.media.reader import RangeReader
 from longform.media.source import BACKENDS, Source, open_reader, open_source
+from tests.support.gcs_server import GcsServer
 from tests.support.range_server import RangeServer
 from tests.support.s3_server import S3Server
 
@@ -30,7 +31,7 @@ class Backend:
         self.replace = replace
 
 
-@pytest.fixture(params=["local_file", "remote_http", "fsspec", "s3"])
+@pytest.fixture(params=["local_file", "remote_http", "fsspec", "s3", "gs"])
 def backend(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -40,6 +41,8 @@ def backend(
     """Every backend in turn, with the same content behind it."""
     if request.param == "s3":
         return _s3(request.getfixturevalue("s3"))
+    if request.param == "gs":
+        return _gs(request.getfixturevalue("gcs"))
     return {"local_file": _local, "remote_http": _remote, "fsspec": _object}[request.param](
         tmp_path, server, monkeypatch
     )
@@ -87,6 +90,15 @@ def _s3(s3: S3Server) -> Backend:
             s3.put("talk.bin", content)
 
     return Backend(s3.put("talk.bin", CONTENT), replace)
+
+
+def _gs(gcs: GcsServer) -> Backend:
+    def replace(content: bytes | None) -> None:
+        gcs.delete("talk.bin")
+        if content is not None:
+            gcs.put("talk.bin", content)
+
+    return Backend(gcs.put("talk.bin", CONTENT), replace)
 
 
 @asynccontextmanager
