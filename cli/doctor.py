@@ -135,7 +135,7 @@ def _object_stores(settings: Settings, model: str) -> Check:
     found = ", ".join(there) or "none: files and http(s) only"
     needed = {scheme_of(url) for url in (settings.chunk_store_url, settings.work_store_url)}
     if broken := sorted(needed.intersection(missing)):
-        extra = ",".join(dict.fromkeys(EXTRAS[name] for name in broken))
+        extra = ",".join(EXTRAS[name] for name in broken)
         return Check(
             "object stores", "fail", f"no {broken[0]}://", f"pip install 'longform[{extra}]'"
         )

@@ -310,6 +310,21 @@ async def test_a_sealed_address_of_another_host_is_asked_for(
     assert operator.calls == [(sealed, "unknown")]
 
 
+async def test_a_redirect_to_a_signed_address(
+    server: RangeServer, policy: SourcePolicy, tmp_path: Path, operator: Operator, link: str
+) -> None:
+    """What a plain address redirects to is neither stored nor logged, and is asked for anew."""
+    server.habits.redirects["/latest"] = "/talk.bin?sig=secret1"
+    source = await open_source(server.url("/latest"), policy, tmp_path)
+    reader = open_reader(source, policy)
+    assert await reader.read(0, 9) == CONTENT[:9]
+    server.habits.admitted = {"sig=secret2"}
+    server.habits.redirects["/latest"] = "/talk.bin?sig=secret2"
+    assert await reader.read(9, 999) == CONTENT[9:999]
+    assert "secret" not in source.model_dump_json()
+    assert not operator.calls
+
+
 async def test_what_is_stored_of_a_source_holds_no_secret(
     server: RangeServer, policy: SourcePolicy, tmp_path: Path, link: str
 ) -> None:

@@ -124,10 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.owner.requests.append((self.path, self.headers.get("Range")))
         if status := self._bad_status():
             self._reply(status, {"Retry-After": habits.retry_after}, b"")
-        elif self._is_expired():
-            self._reply(habits.refusal[0], {}, habits.refusal[1])
         elif path in habits.redirects:
             self._reply(302, {"Location": habits.redirects[path]}, b"")
+        elif self._is_expired():
+            self._reply(habits.refusal[0], {}, habits.refusal[1])
         elif path not in habits.files:
             self._reply(404, {}, b"")
         else:
