@@ -28,7 +28,7 @@ from tasks.attach import attach_recording
 from tasks.engine_choice import choose_engine
 from tasks.join import join
 from tasks.probe import probe
-from tasks.source import open_source
+from tasks.source import open_source, require_unchanged
 from tasks.write import write_outputs
 
 DEFAULT_PARAMS = TranscribeParams()
@@ -82,6 +82,7 @@ async def transcribe(
             outcomes = await transcribe_chunks(
                 run, settings, progress, workplace.spool, use_cache=use_cache
             )
+            await require_unchanged(source, policy)
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )

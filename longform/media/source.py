@@ -6,7 +6,13 @@ from typing import Protocol, cast
 
 from pydantic import Field
 
-from longform.errors import SourceRefusedError
+from longform.errors import (
+    RetryableError,
+    SourceChangedError,
+    SourceError,
+    SourceRefusedError,
+)
+from longform.media.fingerprint import remote_fingerprint
 from longform.media.policy import SourcePolicy, redact, scheme_of
 from longform.media.reader import RangeReader
 from longform.media.url_refresh import known_address
@@ -78,6 +84,29 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
 def open_reader(source: Source, policy: SourcePolicy) -> RangeReader:
     """Return a reader of the pinned source; it belongs to the event loop that uses it first."""
     return _backend(source.url).open_reader(source, policy)
+
+
+async def require_unchanged(source: Source, policy: SourcePolicy) -> None:
+    """Look once more at a source whose server gives nothing by which a read could be pinned.
+
+    That it cannot be reached any more is no error: what was needed of it has been read.
+
+    Raises:
+        SourceChangedError: its bytes are no longer those that were opened.
+    """
+    if source.etag is not None or source.last_modified is not None:
+        return  # every read was checked
+    reader = open_reader(source, policy)
+    try:
+        fingerprint = await remote_fingerprint(reader, source.length_bytes, "")
+    except SourceChangedError:
+        raise
+    except (RetryableError, SourceError):
+        return
+    finally:
+        await reader.close()
+    if fingerprint != source.fingerprint:
+        raise SourceChangedError(f"{source.shown} changed while it was read; start again")
 
 
 def check_exists(media_url: str) -> None:

@@ -23,7 +23,7 @@ from longform.media.fingerprint import (
 )
 from longform.media.gateway import serve
 from longform.media.policy import SourcePolicy
-from longform.media.source import open_reader, open_source
+from longform.media.source import Source, open_reader, open_source, require_unchanged
 from tests.support.range_server import RangeServer
 
 LARGE = random.Random(6).randbytes(2_600_003)
@@ -110,6 +110,38 @@ async def test_two_addresses_without_validators_are_one_recording(
     addresses = [one, other, f"{one}?sig=1", f"{one}?sig=2#x", other.replace("//", "//user:pw@")]
     found = {(await open_source(url, policy, tmp_path)).fingerprint for url in addresses}
     assert len(found) == 1
+
+
+async def read_nine(source: Source, policy: SourcePolicy) -> None:
+    """Read a little of a source."""
+    await open_reader(source, policy).read(0, 9)
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+async def test_a_change_that_no_answer_gave_away_is_found_at_the_end(
+    server: RangeServer, policy: SourcePolicy, tmp_path: Path, pinned: bool
+) -> None:
+    """Without ETag and date a mixture could be read; the look at the end finds it."""
+    if not pinned:
+        server.habits.etag = server.habits.last_modified = None
+    source = await open_source(server.add(LARGE), policy, tmp_path)
+    asked = len(server.requests)
+    await require_unchanged(source, policy)
+    assert (len(server.requests) == asked) == pinned
+    server.add(LARGE[::-1])
+    look = require_unchanged if not pinned else read_nine
+    with pytest.raises(SourceChangedError):
+        await look(source, policy)
+
+
+async def test_a_source_that_is_gone_at_the_end_was_read_all_the_same(
+    server: RangeServer, policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """A link that expires after the last read does not cost the transcript."""
+    server.habits.etag = server.habits.last_modified = None
+    source = await open_source(f"{server.add(LARGE)}?sig=1", policy, tmp_path)
+    server.habits.admitted = set()
+    await require_unchanged(source, policy)
 
 
 def _append(path: Path) -> None:
