@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longform.errors import SourceChangedError, SourceError, SourceNotFoundError
@@ -27,7 +27,13 @@ from longform.media.source import Source, open_reader, open_source, require_unch
 from tests.support.range_server import RangeServer
 
 LARGE = random.Random(6).randbytes(2_600_003)
-LENGTHS = st.integers(1, 3_000_000)
+LENGTHS = st.sampled_from([1, 2, 999, SAMPLE_BYTES, WHOLE_BYTES, WHOLE_BYTES + 1, 2_000_003])
+
+
+@pytest.fixture
+def policy(policy: SourcePolicy) -> SourcePolicy:
+    """As in the other tests of media, with time for a server on a busy machine."""
+    return policy.model_copy(update={"stall_timeout_sec": 10.0})
 
 
 class InMemory:
@@ -59,6 +65,7 @@ def test_samples_lie_inside_and_at_both_ends(length: int) -> None:
     assert (starts[0], starts[-1] + SAMPLE_BYTES) == (0, length)
 
 
+@settings(deadline=None, max_examples=30)
 @given(length=LENGTHS, place=st.floats(0, 1, exclude_max=True), etag=st.sampled_from([None, '"e"']))
 def test_a_change_in_what_was_read_changes_it(length: int, place: float, etag: str | None) -> None:
     """Any byte of a small file, and any sampled byte of a large one, is part of the identity."""
@@ -68,6 +75,7 @@ def test_a_change_in_what_was_read_changes_it(length: int, place: float, etag: s
     assert identify(content, etag) == identify(content, etag) != identify(changed, etag)
 
 
+@settings(deadline=None, max_examples=10)
 @given(length=LENGTHS)
 def test_another_length_is_another_recording(length: int) -> None:
     """Zeros and one zero more are told apart."""
