@@ -44,7 +44,7 @@ async def test_from_s3_to_s3(in_s3: S3Server, stage: Stage, tmp_path: Path) -> N
     }
     assert json.loads(in_s3.read("out/welcome.json"))["segments"]
     assert not in_s3.names("work/")
-    assert len(in_s3.names("chunks/")) > len(output.files)
+    assert len(in_s3.names("chunks/")) == 5 + 1  # the chunks of 135 s, and the plan
     stage.direct()
     in_s3.put("in/copy.flac", WELCOME)
     again = await transcribe(f"{ROOT}/in/copy.flac", PARAMS, output_dir=f"{ROOT}/out")
