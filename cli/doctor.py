@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from longform.errors import LongformError
-from longform.media.policy import redact
+from longform.media.object_errors import EXTRAS
+from longform.media.policy import redact, scheme_of
 from longform.settings import Settings
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -28,6 +29,7 @@ SCHEDULER_TIMEOUT_SEC = 5.0
 BYTES_PER_HOUR = 16_000 * 2 * 3_600  # decoded audio in transit: 16 kHz, 16 bit, mono
 SCARCE_BYTES = 10 * BYTES_PER_HOUR  # 1.2 GB: a warning
 LEAST_BYTES = 300_000_000  # the packaged weights and one hour: a fault
+STORE_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs"}
 COLOURS: dict[Verdict, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -140,6 +142,19 @@ def _service(settings: Settings, model: str) -> Check:
     return Check("model service", "ok", f"{found.url}, {found.identity}")
 
 
+def _object_stores(settings: Settings, model: str) -> Check:
+    missing = [name for name, package in STORE_PACKAGES.items() if find_spec(package) is None]
+    there = [name for name in STORE_PACKAGES if name not in missing]
+    found = ", ".join(there) or "none: files and http(s) only"
+    needed = {scheme_of(url) for url in (settings.chunk_store_url, settings.work_store_url)}
+    if broken := sorted(needed.intersection(missing)):
+        extra = ",".join(EXTRAS[name] for name in broken)
+        return Check(
+            "object stores", "fail", f"no {broken[0]}://", f"pip install 'longform[{extra}]'"
+        )
+    return Check("object stores", "ok", found)
+
+
 def _gpu(settings: Settings, model: str) -> Check:
     import ctranslate2
 
@@ -228,6 +243,7 @@ LOOKS: dict[str, Callable[[Settings, str], Check]] = {
     "work store": _work_store,
     "weights": _weights,
     "model service": _service,
+    "object stores": _object_stores,
     "GPU": _gpu,
     "Prefect API": _prefect,
     "Dask": _dask,

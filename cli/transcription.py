@@ -151,11 +151,12 @@ async def transcribe_one(media: str, request: Request) -> int:
 async def run_flow(media: str, request: Request) -> "TranscribeOutput":
     """Run the flow in this process, with a display around it."""
     from flows.transcribe import transcribe as transcribe_flow
+    from longform.media.address_book import seal
 
     with open_display(quiet=request.quiet) as display:
         progress_listener.set(display.show)
         return await transcribe_flow(
-            media,
+            seal(media),  # Prefect stores what a flow is given
             request.params,
             output_dir=request.output_dir,
             output_formats=request.formats,

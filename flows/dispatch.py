@@ -79,7 +79,7 @@ class ChunkDispatcher:
 
     async def _run(self, job: MacroChunkJob) -> None:
         with dask.annotate(resources={GPU: 1 / self._settings.slots_per_worker}):
-            future = run_macro_chunk.submit(job, as_subflow=self._settings.subflows)
+            future = run_macro_chunk.submit(job, job.address, as_subflow=self._settings.subflows)
         ended = await outcome(future)
         await discard_audio(job, self._spool)
         if isinstance(ended, ChunkResult):

@@ -5,6 +5,8 @@ from prefect.cache_policies import NO_CACHE
 
 from infra.telemetry import publisher
 from longform.macro_chunk import MacroChunkJob
+from longform.media import address_book
+from longform.media.address_book import Entry
 from longform.settings import Settings
 from longform.transcript.segment import ChunkResult
 from tasks.macro_chunk import transcribe_chunk
@@ -17,8 +19,14 @@ async def macro_chunk(job: MacroChunkJob) -> ChunkResult:
 
 
 @task(name="macro_chunk", task_run_name="{job.label}", cache_policy=NO_CACHE, persist_result=False)
-async def run_macro_chunk(job: MacroChunkJob, *, as_subflow: bool) -> ChunkResult:
-    """Run the subflow inside a worker of the cluster; this is what the parent submits."""
+async def run_macro_chunk(
+    job: MacroChunkJob, address: Entry | None, *, as_subflow: bool
+) -> ChunkResult:
+    """Run the subflow inside a worker of the cluster; this is what the parent submits.
+
+    Prefect stores the parameters of the subflow, so a signed address comes here, beside the job.
+    """
+    address_book.enter(address)
     if as_subflow:
         return await macro_chunk(job)
     return await transcribe_chunk(job, Settings(), publisher(job.run_id))

@@ -8,6 +8,7 @@ from flows.cluster import RunCluster
 from flows.outcome import result
 from infra.cluster import IO
 from longform.chunking.macro import Split
+from longform.media import address_book
 from longform.media.work_store import WorkRun
 from longform.plan import Plan, PlannedChunk, sequential_chunks, windowed_chunks
 from longform.run import Run
@@ -27,7 +28,8 @@ def planned_chunks(
     async def find(boundary_sample: int) -> Split:
         await cluster.client()
         with dask.annotate(resources={IO: 1}):
-            future = find_split.submit(run.recording, boundary_sample, run.params)
+            address = address_book.entry(run.recording.source.url)
+            future = find_split.submit(run.recording, boundary_sample, run.params, address)
         return await result(future)
 
     windowed = run.recording.media.access == "windowed"

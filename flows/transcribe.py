@@ -30,7 +30,7 @@ from tasks.attach import attach_recording
 from tasks.engine_choice import choose_engine
 from tasks.join import join
 from tasks.probe import probe
-from tasks.source import open_source
+from tasks.source import open_source, require_unchanged
 from tasks.write import write_outputs
 
 DEFAULT_PARAMS = TranscribeParams()
@@ -86,6 +86,7 @@ async def transcribe(
                 run, settings, progress, workplace.spool, use_cache=use_cache
             )
             raise_if_changed(outcomes)
+            await require_unchanged(source, policy)
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )

@@ -34,6 +34,7 @@ LongformError
 │   │   │   ├── AccessDeniedError           401, 402, 403, 407, 451; permissions of a file
 │   │   │   ├── UnusableAnswerError         any other status
 │   │   │   └── NotRegularFileError         a pipe, a device, a path that cannot be looked at
+│   │   ├── SourceExpiredError          a signed link ran out, or its signature was not kept
 │   │   ├── SourceNotFoundError         nothing is there
 │   │   │   ├── SourceMissingError          404, no such file
 │   │   │   └── SourceGoneError             410: gone for good
@@ -197,6 +198,10 @@ class UnusableAnswerError(SourceRefusedError):
 
 class NotRegularFileError(SourceRefusedError):
     """The path leads to something that is not a file."""
+
+
+class SourceExpiredError(SourceError):
+    """A signed link is no longer valid, or its signature is not known to this process."""
 
 
 class SourceNotFoundError(SourceError):

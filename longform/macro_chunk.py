@@ -18,6 +18,8 @@ from pydantic import Field
 
 from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.media import address_book
+from longform.media.address_book import Entry
 from longform.media.extract import extract_all, extract_window
 from longform.media.recording import Recording
 from longform.media.work_store import WorkFile, WorkRun, read_blocks
@@ -78,6 +80,13 @@ class MacroChunkJob(FrozenModel):
     def span(self) -> Span:
         """The planned span."""
         return Span(self.start_sample, self.end_sample)
+
+    @property
+    def address(self) -> Entry | None:
+        """What a process that has not opened the source must know to read the audio."""
+        if isinstance(self.audio, SpooledAudio):
+            return None
+        return address_book.entry(self.audio.recording.source.url)
 
     @property
     def label(self) -> str:

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from longform.chunking.macro import Split, choose_split, nominal_boundaries, search_window
 from longform.chunking.macro_cutter import MacroCutter, MacroEvent, MacroPcm
+from longform.media import address_book
+from longform.media.address_book import Entry
 from longform.media.extract import extract_all, extract_window
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Access, probe
@@ -71,8 +73,17 @@ def plan_key(recording: Recording, params: TranscribeParams) -> str:
     return sha256(repr(identity).encode()).hexdigest()
 
 
-async def find_split(recording: Recording, boundary_sample: int, params: TranscribeParams) -> Split:
-    """Read the search window around a nominal boundary and choose the split in it."""
+async def find_split(
+    recording: Recording,
+    boundary_sample: int,
+    params: TranscribeParams,
+    address: Entry | None = None,
+) -> Split:
+    """Read the search window around a nominal boundary and choose the split in it.
+
+    `address` is what a process that has not opened the recording must know to read it.
+    """
+    address_book.enter(address)
     total_samples = recording.media.num_samples_estimate or 0
     window = search_window(boundary_sample, total_samples, params)
     blocks = [block async for block in extract_window(recording, window, open_ended=False)]
@@ -165,6 +176,7 @@ def source_policy(settings: Settings) -> SourcePolicy:
         allow_private_hosts=settings.allow_private_hosts,
         require_range=settings.require_range,
         block_dir=settings.block_dir_path,
+        url_refresh=settings.url_refresh,
     )
 
 

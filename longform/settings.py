@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         False, description="Let sources lie on loopback and private addresses."
     )
     require_range: bool = Field(False, description="Refuse servers without byte ranges.")
+    url_refresh: str | None = Field(
+        None,
+        description="Dotted 'package.module:function' that renews signed URLs in mid-job.",
+    )
     subflows: bool = Field(True, description="Show every macro chunk as a flow run of its own.")
 
     @property

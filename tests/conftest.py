@@ -2,7 +2,7 @@
 
 import atexit
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from infra.prefect_api import ServerAddress
 from infra.server import ensure_server, stop_server
+from tests.support.s3_server import S3Habits, S3Server, s3_server
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 WELCOME = REPO_ROOT / "examples" / "welcome.flac"
@@ -48,3 +49,23 @@ def prefect_server(
         address = ensure_server(home)
     at_exit(stop_server, home)
     return address
+
+
+@pytest.fixture(scope="session")
+def s3_service() -> Iterator[S3Server]:
+    """Start a real S3-compatible server on a free port, for all tests."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_service: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """Point this process at the S3 server, which holds nothing and behaves well."""
+    for name, value in s3_service.environment().items():
+        monkeypatch.setenv(name, value)
+    s3_service.habits = S3Habits()
+    for key in s3_service.names():
+        s3_service.delete(key)
+    s3_service.requests.clear()
+    yield s3_service
+    s3_service.habits = S3Habits()

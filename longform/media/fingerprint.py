@@ -36,12 +36,12 @@ class ContentHash:
         ).hexdigest()
 
 
-def file_fingerprint(file: BinaryIO) -> str:
-    """Return the fingerprint of an open local file, read to its end."""
+def file_content(file: BinaryIO) -> ContentHash:
+    """Return what identifies an open local file, read to its end."""
     content = ContentHash()
     while part := file.read(WHOLE_BYTES):
         content.update(part)
-    return content.hexdigest()
+    return content
 
 
 async def remote_fingerprint(reader: RangeReader, length_bytes: int, validator: str) -> str:
@@ -82,3 +82,11 @@ def sample_spans(length_bytes: int) -> list[tuple[int, int]]:
         )
         for index in sorted(indices)
     ]
+
+
+def validator(etag: str | None) -> str:
+    """Return what an ETag adds to a fingerprint; a weak one promises nothing about bytes.
+
+    Without its quotes, as some stores give it: an object has one identity by every way to it.
+    """
+    return "" if etag is None or etag.startswith("W/") else etag.strip('"')

@@ -6,6 +6,7 @@ names stay as they were. A second resolution, which could answer differently, ne
 """
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ import httpx
 from longform import __version__
 from longform.errors import AddressDeniedError
 from longform.media.addresses import denial
-from longform.media.policy import SourcePolicy
+from longform.media.policy import SourcePolicy, redact
 
 MAX_CONNECTIONS = 16
 
@@ -91,6 +92,7 @@ def make_client(policy: SourcePolicy) -> httpx.AsyncClient:
 
     A proxy would resolve names itself, out of reach of the address policy.
     """
+    _redact_logs()
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS)
     transport = httpx.AsyncHTTPTransport(limits=limits)
     transport._pool = httpcore.AsyncConnectionPool(
@@ -108,6 +110,26 @@ def make_client(policy: SourcePolicy) -> httpx.AsyncClient:
         # Compressed bodies would shift every byte offset.
         headers={"Accept-Encoding": "identity", "User-Agent": f"longform/{__version__}"},
     )
+
+
+class _RedactUrls(logging.Filter):
+    """Redacts the URL in httpx's line for every request, and drops httpcore's with headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record; False drops it."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                redact(str(value)) if isinstance(value, httpx.URL) else value
+                for value in record.args
+            )
+        # Among the headers of a redirect is the address that it leads to.
+        return not str(record.msg).startswith("receive_response_headers")
+
+
+@cache
+def _redact_logs() -> None:
+    for name in ("httpx", "httpcore.http11"):
+        logging.getLogger(name).addFilter(_RedactUrls())
 
 
 @cache

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 
@@ -11,6 +12,7 @@ from longform.errors import (
     ContentChangedError,
     RangesWithdrawnError,
     RetryableError,
+    SourceExpiredError,
     SourceReplacedError,
     SourceResizedError,
     WrongRangeError,
@@ -19,8 +21,10 @@ from longform.media.http_requests import RemoteAddress, content_length, content_
 from longform.media.policy import SourcePolicy
 from longform.media.retry import Allowance, Patience
 from longform.media.source import Source
+from longform.media.url_refresh import refreshed
 
 OVERLAP_BYTES = 512  # bytes that a resumed request asks for again, to see that it goes on
+MAX_RENEWALS = 2  # new links for one read: a third that is refused as well is no accident
 PROGRESS_PARTS = 16  # a try that brings so small a part of what was asked for counts as nothing
 
 _RESIZED = re.compile(r"bytes \*/(\d+)$")
@@ -34,6 +38,7 @@ class HttpReader:
         self._policy = policy
         self._address = address
         self._allowance = Allowance(policy, source.shown)
+        self._renewing = asyncio.Lock()
 
     async def read(self, start: int, end: int) -> bytes:
         """Return the bytes `[start, end)`.
@@ -41,6 +46,7 @@ class HttpReader:
         Raises:
             RetryableError: after `max_attempts` tries in a row that brought next to nothing.
             SourceChangedError: the server now has other content.
+            SourceExpiredError: the link has expired, and there is no new one.
             SourceError: refused or gone.
         """
         loop = asyncio.get_running_loop()
@@ -71,10 +77,46 @@ class HttpReader:
     async def _try(self, start: int, end: int, received: bytearray) -> RetryableError | None:
         """Send one request for what is missing; return what kept it from bringing it all."""
         try:
-            await self._receive(start, end, received)
+            await self._receive_renewed(start, end, received)
         except RetryableError as error:
             return error
         return None
+
+    async def _receive_renewed(self, start: int, end: int, received: bytearray) -> None:
+        """Receive what is missing; where a link has expired, go on at the one that follows it."""
+        for _ in range(MAX_RENEWALS):
+            failed = self._address.url
+            try:
+                await self._receive(start, end, received)
+            except SourceExpiredError as error:
+                if self._policy.url_refresh is None:
+                    raise
+                await self._renew(failed, str(error))
+            else:
+                return
+        await self._receive(start, end, received)
+
+    async def _renew(self, failed: str, reason: str) -> None:
+        """Go on at a new link, once it was seen to lead to the very same content.
+
+        Raises:
+            SourceExpiredError: there is none.
+            SourceChangedError: it leads elsewhere.
+        """
+        from longform.media.remote_http import open_source
+
+        async with self._renewing:
+            if self._address.url != failed:  # another read has been here meanwhile
+                return
+            url = await refreshed(self._source.url, failed, self._policy, reason)
+            apart = self._policy.model_copy(update={"require_range": True, "block_dir": None})
+            renewed = await open_source(url, apart, Path())
+            pinned = (self._source.length_bytes, self._source.etag, self._source.fingerprint)
+            if (renewed.length_bytes, renewed.etag, renewed.fingerprint) != pinned:
+                raise SourceReplacedError(
+                    f"{self._source.shown}: its new link leads to other content; start again"
+                )
+            self._address.move(url)
 
     async def _receive(self, start: int, end: int, received: bytearray) -> None:
         behind = bytes(received[-OVERLAP_BYTES:])

@@ -11,6 +11,7 @@ import httpx
 from longform.errors import (
     AddressInvalidError,
     EncodedAnswerError,
+    LongformError,
     RedirectExpiredError,
     RedirectLoopError,
     SchemeRefusedError,
@@ -20,6 +21,7 @@ from longform.media.host_slots import host_slots
 from longform.media.http_client import make_client
 from longform.media.http_faults import status_error, translated_errors
 from longform.media.policy import SourcePolicy, redact
+from longform.media.url_refresh import expiry_error
 
 MAX_REDIRECTS = 5
 FLOOR_WINDOWS = 2  # stall time-outs in which a whole quantum must have come; silence is told first
@@ -52,14 +54,22 @@ def content_length(response: httpx.Response) -> int | None:
 
 
 class RemoteAddress:
-    """Requests to one address, which remembers where its redirects led to."""
+    """Requests to one address, which remembers where its redirects led to.
 
-    def __init__(self, url: str, policy: SourcePolicy) -> None:
-        self._url = url
+    With `may_expire`, an answer that refuses means that a link which was good has expired.
+    """
+
+    def __init__(self, url: str, policy: SourcePolicy, *, may_expire: bool = False) -> None:
+        self.url = url
         self._target = url
         self._policy = policy
         self._client = make_client(policy)
+        self._may_expire = may_expire
         self.shown = redact(url)
+
+    def move(self, url: str) -> None:
+        """Go on at another address."""
+        self.url = self._target = url
 
     async def close(self) -> None:
         """Close the connections."""
@@ -78,7 +88,9 @@ class RemoteAddress:
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._exchange(target, headers) as response:
                     if not response.has_redirect_location:
-                        self._require_usable(response, remembered=not redirected)
+                        error = await self._error(response)
+                        self._require_usable(error, remembered=not redirected)
+                        self._require_plain(response)
                         self._target = target
                         yield response
                         return
@@ -139,14 +151,16 @@ class RemoteAddress:
             )
         return str(target)
 
-    def _require_usable(self, response: httpx.Response, *, remembered: bool) -> None:
-        error = status_error(response, self.shown)
+    async def _error(self, response: httpx.Response) -> LongformError | None:
+        expired = await expiry_error(response, self.shown) if self._may_expire else None
+        return expired or status_error(response, self.shown)
+
+    def _require_usable(self, error: LongformError | None, *, remembered: bool) -> None:
         if error is None:
-            self._require_plain(response)
             return
-        if isinstance(error, SourceError) and remembered and self._target != self._url:
+        if isinstance(error, SourceError) and remembered and self._target != self.url:
             # What a redirect led to may be valid for minutes only: ask the first address again.
-            self._target = self._url
+            self._target = self.url
             raise RedirectExpiredError(
                 f"{self.shown}: its redirect has expired; try again"
             ) from error

@@ -18,7 +18,7 @@ from longform.errors import (
     SourceResizedError,
     SourceTooLargeError,
 )
-from longform.media.fingerprint import file_fingerprint
+from longform.media.fingerprint import file_content
 from longform.media.policy import SourcePolicy, redact, scheme_of, shown_name
 from longform.media.source import Source
 
@@ -84,7 +84,8 @@ def _pin(path: Path) -> Source:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            fingerprint = file_fingerprint(file)
+            content = file_content(file)
+            after = os.fstat(file.fileno())
     except PermissionError as error:
         raise AccessDeniedError(
             f"{shown} may not be read; give this user permission to read it"
@@ -93,14 +94,21 @@ def _pin(path: Path) -> Source:
         raise FileUnreadableError(
             f"{shown} cannot be read ({error.strerror}); check the disk or the share"
         ) from error
+    if (content.length_bytes, *_state(after)) != (status.st_size, *_state(status)):
+        raise SourceReplacedError(f"{shown} is being written; start when it is complete")
     return Source(
         url=str(path),
         shown=shown,
         name=shown_name(str(path)),
         length_bytes=status.st_size,
         last_modified=str(status.st_mtime_ns),
-        fingerprint=fingerprint,
+        fingerprint=content.hexdigest(),
     )
+
+
+def _state(status: os.stat_result) -> tuple[int, str]:
+    """Return what changes when a file is written to: its length and its time."""
+    return status.st_size, str(status.st_mtime_ns)
 
 
 def open_reader(source: Source, policy: SourcePolicy) -> "LocalReader":
@@ -117,11 +125,11 @@ class LocalReader:
         self._opening = threading.Lock()  # reads run in threads
 
     async def read(self, start: int, end: int) -> bytes:
-        """Return the bytes `[start, end)`.
+        """Return the bytes `[start, end)` of the file that was pinned.
 
         Raises:
             SourceMissingError: the file is gone, or is not on this host.
-            SourceChangedError: it is not the file that was pinned.
+            SourceChangedError: it was written to, or another file took its place.
         """
         return await asyncio.to_thread(self._read, start, end)
 
@@ -133,7 +141,10 @@ class LocalReader:
 
     def _read(self, start: int, end: int) -> bytes:
         try:
-            part = os.pread(self._open(), end - start, start)
+            descriptor = self._open()
+            part = os.pread(descriptor, end - start, start)
+            # Looked at after the read: bytes of a write that came before would not go unnoticed.
+            self._require_pinned(descriptor)
         except FileNotFoundError as error:
             raise SourceMissingError(
                 f"{self._source.shown} does not exist on this host; "
@@ -154,19 +165,18 @@ class LocalReader:
             )
         return part
 
+    def _require_pinned(self, descriptor: int) -> None:
+        opened, there = os.fstat(descriptor), local_path(self._source.url).stat()
+        pinned = (self._source.length_bytes, self._source.last_modified)
+        is_same_file = (opened.st_dev, opened.st_ino) == (there.st_dev, there.st_ino)
+        if not is_same_file or _state(opened) != pinned:
+            raise SourceReplacedError(
+                f"{self._source.shown} changed while it was read; start again"
+            )
+
     def _open(self) -> int:
         with self._opening:
             if self._descriptor is None:
-                self._descriptor = self._open_pinned()
+                path = local_path(self._source.url)
+                self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             return self._descriptor
-
-    def _open_pinned(self) -> int:
-        descriptor = os.open(local_path(self._source.url), os.O_RDONLY | os.O_CLOEXEC)
-        status = os.fstat(descriptor)
-        seen = (status.st_size, str(status.st_mtime_ns))
-        if seen != (self._source.length_bytes, self._source.last_modified):
-            os.close(descriptor)
-            raise SourceReplacedError(
-                f"{self._source.shown} is not the file that was opened; start again"
-            )
-        return descriptor

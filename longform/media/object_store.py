@@ -1,25 +1,36 @@
-"""Sources in object stores (s3, gs, az), through fsspec and the extra of that store."""
+"""Sources in object stores (s3, gs, az), pinned at the first look and read by byte range."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 from longform.errors import (
     EnvironmentFaultError,
     NotMediaError,
     RetryableError,
     SourceChangedError,
-    SourceNotFoundError,
-    SourceRefusedError,
     SourceTooLargeError,
     SourceUnavailableError,
 )
-from longform.media.fingerprint import remote_fingerprint
+from longform.media import address_book
+from longform.media.block_sampler import pinned
+from longform.media.fingerprint import validator
+from longform.media.object_client import ObjectClient, ObjectStatus
+from longform.media.object_errors import EXTRAS, object_error, store_errors
 from longform.media.policy import SourcePolicy, redact, scheme_of, shown_name
 from longform.media.retry import Patience
 from longform.media.source import Source
 
-EXTRAS = {"s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure"}
+Result = TypeVar("Result")
+
+# Module and class of the clients that pin every read; other stores take the general one.
+CLIENTS = {
+    "s3": ("s3_client", "S3Client"),
+    "gs": ("gcs_client", "GcsClient"),
+    "gcs": ("gcs_client", "GcsClient"),
+}
 
 
 async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
@@ -32,52 +43,43 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
     """
     reader = ObjectReader(media_url, policy)
     status = await reader.status()
-    length = int(status.get("size") or 0)
-    if status.get("type") == "directory" or length == 0:
-        raise NotMediaError(f"{redact(media_url)} is empty or a folder")
-    if length > policy.max_bytes:
+    shown = redact(media_url)
+    if status.is_folder or status.length_bytes == 0:
+        raise NotMediaError(f"{shown} is empty or a folder")
+    if status.length_bytes > policy.max_bytes:
         raise SourceTooLargeError(
-            f"{redact(media_url)} has {length} bytes; at most {policy.max_bytes} may be opened"
+            f"{shown} has {status.length_bytes} bytes; at most {policy.max_bytes} may be opened"
         )
-    etag = object_version(status)
-    return Source(
-        url=media_url,
-        shown=redact(media_url),
+    source = Source(
+        url=address_book.seal(media_url),
+        shown=shown,
         name=shown_name(media_url),
-        length_bytes=length,
-        etag=etag,
-        fingerprint=await remote_fingerprint(reader, length, etag or ""),
+        length_bytes=status.length_bytes,
+        etag=status.version,
+        fingerprint="",
     )
+    identity = status.checksum or validator(status.version)
+    return await pinned(source, ObjectReader(media_url, policy, source.etag), policy, identity)
 
 
 def open_reader(source: Source, policy: SourcePolicy) -> "ObjectReader":
     """Return a reader of a pinned object."""
-    return ObjectReader(source.url, policy, source)
-
-
-def object_version(status: dict[str, Any]) -> str | None:
-    """Return what changes when an object is replaced, whatever the store calls it."""
-    for key in ("ETag", "etag", "md5Hash", "created", "LastModified"):
-        if status.get(key):
-            return str(status[key])
-    return None
+    return ObjectReader(address_book.full_address(source.url), policy, source.etag)
 
 
 class ObjectReader:
-    """Reads byte ranges of one object; the version is checked once, before the first read."""
+    """Reads byte ranges of one version of an object."""
 
-    def __init__(self, url: str, policy: SourcePolicy, pinned: Source | None = None) -> None:
+    def __init__(self, url: str, policy: SourcePolicy, version: str | None = None) -> None:
         self._url = url
         self._policy = policy
-        self._pinned = pinned
-        self._checked = pinned is None
+        self._version = version
         self._shown = redact(url)
-        self._file_system, self._path = _file_system(url)
+        self._opened: ObjectClient | None = None
 
-    async def status(self) -> dict[str, Any]:
-        """Return what the store says about the object, in fsspec's words."""
-        found: dict[str, Any] = await self._retrying(self._file_system.info, self._path)
-        return found
+    async def status(self) -> ObjectStatus:
+        """Return what the store says about the object."""
+        return await self._retrying(lambda client: client.status(), 0)
 
     async def read(self, start: int, end: int) -> bytes:
         """Return the bytes `[start, end)`.
@@ -86,57 +88,51 @@ class ObjectReader:
             RetryableError: after `max_attempts` tries.
             SourceError: refused, gone or replaced.
         """
-        await self._require_pinned()
-        part: bytes = await self._retrying(
-            self._file_system.cat_file, self._path, start=start, end=end
-        )
-        if len(part) != end - start:
-            raise SourceChangedError(f"{self._shown} changed while it was read; start again")
-        return part
+        return await self._retrying(lambda client: self._part(client, start, end), end - start)
 
     async def close(self) -> None:
         """Do nothing: fsspec shares its connections between readers."""
 
-    async def _require_pinned(self) -> None:
-        if self._checked or self._pinned is None:
-            return
-        status = await self.status()
-        seen = (int(status.get("size") or 0), object_version(status))
-        if seen != (self._pinned.length_bytes, self._pinned.etag):
-            raise SourceChangedError(f"{self._shown} is not the object that was opened")
-        self._checked = True
+    async def _part(self, client: ObjectClient, start: int, end: int) -> bytes:
+        part = await client.read(start, end, self._version)
+        if len(part) == end - start:
+            return part
+        # Not every store that imitates another's protocol honours its conditions.
+        if self._version is not None and (await client.status()).version != self._version:
+            raise SourceChangedError(f"{self._shown} changed while it was read; start again")
+        raise SourceUnavailableError(f"{self._shown} sent less than was asked for")
 
-    async def _retrying(self, call: Any, *arguments: Any, **options: Any) -> Any:
+    async def _retrying(
+        self, call: Callable[[ObjectClient], Awaitable[Result]], num_bytes: int
+    ) -> Result:
         patience = Patience(self._policy)
+        limit_sec = self._policy.stall_timeout_sec + num_bytes / self._policy.min_bytes_per_sec
         while True:
             try:
-                async with asyncio.timeout(self._policy.stall_timeout_sec):
-                    return await asyncio.to_thread(call, *arguments, **options)
-            except FileNotFoundError as error:
-                raise SourceNotFoundError(f"{self._shown} is not there; check the name") from error
-            except PermissionError as error:
-                raise SourceRefusedError(
-                    f"{self._shown} may not be read; check the credentials of this machine"
-                ) from error
-            except OSError as error:
-                await patience.wait(_unavailable(self._shown, error))
+                return await self._once(call, limit_sec)
+            except RetryableError as error:
+                await patience.wait(error)
+
+    async def _once(
+        self, call: Callable[[ObjectClient], Awaitable[Result]], limit_sec: float
+    ) -> Result:
+        try:
+            if self._opened is None:
+                self._opened = await asyncio.to_thread(_client, self._url, self._policy)
+            async with asyncio.timeout(limit_sec):
+                return await call(self._opened)
+        except store_errors() as error:
+            raise object_error(error, self._shown) from error
 
 
-def _unavailable(shown: str, error: OSError) -> RetryableError:
-    failure = SourceUnavailableError(f"{shown} cannot be read just now; try again later")
-    failure.__cause__ = error
-    return failure
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    import fsspec
-
+def _client(url: str, policy: SourcePolicy) -> ObjectClient:
     scheme = scheme_of(url)
+    module, name = CLIENTS.get(scheme, ("fsspec_client", "FsspecClient"))
     try:
-        file_system, path = fsspec.core.url_to_fs(url)
+        kind = getattr(import_module(f"longform.media.{module}"), name)
+        return cast("ObjectClient", kind(url, policy))
     except ImportError as error:
         extra = EXTRAS.get(scheme, scheme)
         raise EnvironmentFaultError(
             f"{scheme}:// needs a package that is not installed: pip install 'longform[{extra}]'"
         ) from error
-    return file_system, str(path)

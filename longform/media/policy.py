@@ -36,6 +36,9 @@ class SourcePolicy(FrozenModel):
     block_dir: str | None = Field(
         None, description="Folder in which the processes of a host share what they fetched."
     )
+    url_refresh: str | None = Field(
+        None, description="Dotted 'package.module:function' that returns a new link for an old one."
+    )
 
 
 def scheme_of(media_url: str) -> str:

@@ -12,10 +12,10 @@ from longform.errors import (
     RetryableError,
     SourceTooLargeError,
 )
-from longform.media import fingerprint
+from longform.media import address_book, fingerprint
 from longform.media.block_sampler import pinned
 from longform.media.http_download import download
-from longform.media.http_reader import HttpReader, strong
+from longform.media.http_reader import HttpReader
 from longform.media.http_requests import RemoteAddress, content_length, content_range
 from longform.media.policy import SourcePolicy, shown_name
 from longform.media.retry import Patience
@@ -50,7 +50,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         if not look.ranges:
             return await _download(address, look, policy, scratch_dir)
         source = Source(
-            url=media_url,
+            url=address_book.seal(media_url),
             shown=address.shown,
             name=shown_name(media_url),
             length_bytes=look.length_bytes or 0,
@@ -58,7 +58,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
             last_modified=look.last_modified,
             fingerprint="",
         )
-        validator = strong(look.etag) or look.last_modified or ""
+        validator = fingerprint.validator(look.etag) or look.last_modified or ""
         reader = HttpReader(source, policy, address)
         return await pinned(source, reader, policy, validator, look.head)
     finally:
@@ -67,7 +67,9 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
 
 def open_reader(source: Source, policy: SourcePolicy) -> HttpReader:
     """Return a reader of a pinned http(s) source."""
-    return HttpReader(source, policy, RemoteAddress(source.url, policy))
+    url = address_book.full_address(source.url)
+    may_expire = url != source.url or policy.url_refresh is not None
+    return HttpReader(source, policy, RemoteAddress(url, policy, may_expire=may_expire))
 
 
 def require_size(shown: str, length_bytes: int | None, limit_bytes: int) -> None:

@@ -7,9 +7,15 @@ from typing import Protocol, cast
 
 from pydantic import Field
 
-from longform.errors import SchemeRefusedError
+from longform.errors import (
+    RetryableError,
+    SchemeRefusedError,
+    SourceChangedError,
+    SourceError,
+)
 from longform.media.policy import SourcePolicy, redact, scheme_of
 from longform.media.reader import RangeReader
+from longform.media.url_refresh import known_address
 from longform.params import FrozenModel
 
 # One module per kind of source; each is imported when a source of its kind is opened.
@@ -46,8 +52,9 @@ def sample_digest(data: bytes) -> str:
 class Source(FrozenModel):
     """A recording whose place, length and content were seen once, and are pinned.
 
-    `url` may carry a signature: it is for readers only. People get `shown` and `name`.
-    Where the source had to be downloaded, `url` is the path of the copy on this host.
+    `url` is for readers: the sealed form of a signed address, which `address_book` resolves.
+    People get `shown` and `name`. Where the source had to be downloaded, `url` is the path of
+    the copy on this host.
     """
 
     url: str = Field(repr=False)
@@ -81,7 +88,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
     """Open a path, a file://, http(s):// or object store URL.
 
     Args:
-        media_url: where the recording is; relative paths are made absolute.
+        media_url: where the recording is, in full or sealed; relative paths are made absolute.
         policy: what may be opened.
         scratch_dir: existing folder for sources that must be downloaded whole; whoever
             owns it removes it when the run ends.
@@ -90,12 +97,38 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         SourceError: refused, missing, empty, too large, or without byte ranges.
         RetryableError: it cannot be reached just now.
     """
-    return await _backend(media_url).open_source(media_url, policy, scratch_dir)
+    full = await known_address(media_url, policy)
+    return await _backend(media_url).open_source(full, policy, scratch_dir)
 
 
 def open_reader(source: Source, policy: SourcePolicy) -> RangeReader:
     """Return a reader of the pinned source; it belongs to the event loop that uses it first."""
     return _backend(source.url).open_reader(source, policy)
+
+
+async def require_unchanged(source: Source, policy: SourcePolicy) -> None:
+    """Look once more at a source whose server gives nothing by which a read could be pinned.
+
+    That it cannot be reached any more is no error: what was needed of it has been read.
+
+    Raises:
+        SourceChangedError: its bytes are no longer those that were opened.
+    """
+    if source.etag is not None or source.last_modified is not None:
+        return  # every read was checked
+    from longform.media.fingerprint import remote_fingerprint
+
+    reader = open_reader(source, policy)
+    try:
+        fingerprint = await remote_fingerprint(reader, source.length_bytes, "")
+    except SourceChangedError:
+        raise
+    except (RetryableError, SourceError):
+        return
+    finally:
+        await reader.close()
+    if fingerprint != source.fingerprint:
+        raise SourceChangedError(f"{source.shown} changed while it was read; start again")
 
 
 def check_exists(media_url: str) -> None:

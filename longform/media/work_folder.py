@@ -7,8 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from longform.errors import InvariantError, OutputError, SourceUnavailableError
+from longform.media.file_systems import open_file_system
+from longform.media.object_errors import store_errors
 from longform.media.policy import redact, scheme_of
-from longform.transcript.fsspec_place import FsspecPlace, store_errors
+from longform.transcript.fsspec_place import FsspecPlace
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -38,15 +40,13 @@ class WorkFolder:
         Raises:
             OutputError: no such kind of store, or its package is not installed.
         """
-        import fsspec
-
         self.shown = redact(root)
         self.is_local = is_local(root)
         if not self.is_local:
             FsspecPlace(root).check()  # says which package is missing
         with self._writing():
-            self._file_system, base = fsspec.core.url_to_fs(root)
-        self._base = str(base).rstrip("/")
+            self._file_system, base = open_file_system(root)
+        self._base = base.rstrip("/")
 
     def path(self, *components: str) -> str:
         """Return the path of a place below the root, as its file system writes it."""

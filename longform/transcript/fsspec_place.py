@@ -1,39 +1,20 @@
 """A folder at an fsspec URL as the place of output files."""
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
 from longform.errors import OutputError
+from longform.media.file_systems import open_file_system
+from longform.media.object_errors import EXTRAS, store_errors
 from longform.media.policy import redact, scheme_of
 
 # A put of a whole object shows the old object or the new one, never a part: one request is
 # enough, and a move there would be a copy and a deletion. Elsewhere a file is moved into place.
 _ATOMIC_PUT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory"})
 _NOT_FOR_WRITING = frozenset({"http", "https", "data", "git", "github"})
-_EXTRAS: Mapping[str, str] = MappingProxyType(
-    {
-        "s3": "s3",
-        "s3a": "s3",
-        "gs": "gcs",
-        "gcs": "gcs",
-        "az": "azure",
-        "abfs": "azure",
-        "abfss": "azure",
-        "adl": "azure",
-    }
-)
-# The roots of errors that stores' own libraries raise and fsspec passes on as they are.
-_FOREIGN_ERRORS = (
-    ("botocore.exceptions", "BotoCoreError"),
-    ("azure.core.exceptions", "AzureError"),
-    ("google.auth.exceptions", "GoogleAuthError"),
-    ("aiohttp", "ClientError"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +37,7 @@ class FsspecPlace:
         try:
             get_filesystem_class(scheme)
         except ImportError as error:
-            extra = _EXTRAS.get(scheme)
+            extra = EXTRAS.get(scheme)
             hint = f"pip install longform[{extra}]" if extra else _one_line(error)
             raise OutputError(f"cannot write to {redact(self.url)}: {hint}") from error
         except ValueError as error:
@@ -102,11 +83,8 @@ class FsspecPlace:
         return f"{self.url.rstrip('/')}/{name}"
 
     def _store(self, name: str) -> tuple[Any, str]:
-        from fsspec.core import url_to_fs
-
         self.check()
-        store, path = url_to_fs(self._url_of(name))
-        return store, path
+        return open_file_system(self._url_of(name))
 
     @contextmanager
     def _as_output_error(self, name: str) -> Iterator[None]:
@@ -115,13 +93,6 @@ class FsspecPlace:
         except store_errors() as error:
             message = f"cannot write {self.address(name)}: {_one_line(error)}"
             raise OutputError(f"{message}; check the address and the permission") from error
-
-
-def store_errors() -> tuple[type[Exception], ...]:
-    """Return what a store may raise; of libraries that are not loaded, nothing can come."""
-    loaded = ((sys.modules.get(module), name) for module, name in _FOREIGN_ERRORS)
-    foreign = (getattr(module, name) for module, name in loaded if module is not None)
-    return (OSError, ValueError, NotImplementedError, *foreign)
 
 
 def _one_line(error: Exception) -> str:

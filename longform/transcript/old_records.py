@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from longform.errors import OutputError
+from longform.media.object_errors import store_errors
 from longform.media.policy import redact
-from longform.transcript.fsspec_place import store_errors
 
 UNFINISHED_SEC = 86_400.0  # a write takes no second; a day is beyond any skew of clocks
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")

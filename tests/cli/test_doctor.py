@@ -50,6 +50,17 @@ def test_an_unknown_model_is_a_fault(settings: Settings) -> None:
     assert "no-such-model" in check.found
 
 
+def test_a_store_without_its_package_is_a_fault(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stores that can be read are listed; one that is configured and cannot is a fault."""
+    assert "s3" in found(settings, "object stores").found
+    monkeypatch.setitem(doctor.STORE_PACKAGES, "s3", "no_such_package")
+    assert found(settings, "object stores").ok == "ok"
+    check = found(settings.model_copy(update={"work_store": "s3://b/work"}), "object stores")
+    assert (check.ok, check.remedy) == ("fail", "pip install 'longform[s3]'")
+
+
 def test_a_server_that_is_down_is_a_fault(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """A real Dask cluster of processes with a scripted engine, once for all tests of the flows."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from infra.cluster import local_cluster
+from longform.media.decoder import find_ffmpeg
 from longform.settings import Settings
-from tests.conftest import REPO_ROOT
+from tests.conftest import REPO_ROOT, WELCOME
+from tests.support.s3_server import S3Server
 from tests.support.scripted_engine import SCRIPT_VARIABLE
 
 
@@ -42,14 +45,14 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def scripted_cluster(
-    tmp_path_factory: pytest.TempPathFactory, prefect_server: str
+    tmp_path_factory: pytest.TempPathFactory, prefect_server: str, s3_service: S3Server
 ) -> Iterator[Stage]:
-    """Start one Dask worker process whose engine is the scripted one."""
+    """Start one Dask worker process whose engine is the scripted one, and which reaches S3."""
     home = tmp_path_factory.mktemp("home")
     script, calls = home / "script.json", home / "calls.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SCRIPT_VARIABLE, str(script))
-        for name, value in prefect_server.environment().items():
+        for name, value in (prefect_server.environment() | s3_service.environment()).items():
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", str(REPO_ROOT))
         settings = Settings(home=home, engine="tests.support.scripted_engine:create")
@@ -70,3 +73,12 @@ def stage(scripted_cluster: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     scripted_cluster.direct()
     return scripted_cluster
+
+
+@pytest.fixture
+def matroska(tmp_path: Path) -> Path:
+    """Return the bundled recording in a container that must be read from the start."""
+    path = tmp_path / "welcome.mkv"
+    command = [find_ffmpeg(None), "-v", "error", "-i", WELCOME, "-c:a", "copy", path]
+    subprocess.run(command, check=True)
+    return path

@@ -1,7 +1,6 @@
 """The flow `transcribe` on a real server and a real cluster, with an engine that is scripted."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from prefect.client.schemas.filters import FlowRunFilter
 
 from flows.transcribe import transcribe
 from longform.errors import IncompleteTranscriptError
-from longform.media.decoder import find_ffmpeg
 from longform.params import TranscribeParams
 from longform.timeline import Span, require_tiling, to_samples
 from longform.transcript.output import TranscribeOutput
@@ -27,15 +25,6 @@ NUM_CHUNKS = 5  # of the 135 s of the bundled recording
 async def run(media: Path | str, out: Path, **options: object) -> TranscribeOutput:
     """Run the flow with chunks short enough for several of them."""
     return await transcribe(str(media), PARAMS, output_dir=str(out), **options)
-
-
-@pytest.fixture
-def matroska(tmp_path: Path) -> Path:
-    """Return the bundled recording in a container that must be read from the start."""
-    path = tmp_path / "welcome.mkv"
-    command = [find_ffmpeg(None), "-v", "error", "-i", WELCOME, "-c:a", "copy", path]
-    subprocess.run(command, check=True)
-    return path
 
 
 def content_of(output: TranscribeOutput) -> list[bytes]:

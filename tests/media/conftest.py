@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import imageio_ffmpeg
 import pytest
 
+from longform.media import gcs_client
 from longform.media.policy import SourcePolicy
+from tests.support.gcs_server import GcsServer, gcs_server
 from tests.support.range_server import RangeServer, range_server
 
 
@@ -42,3 +44,19 @@ def policy() -> SourcePolicy:
         backoff_base_sec=0.005,
         backoff_max_sec=0.02,
     )
+
+
+@pytest.fixture(scope="session")
+def gcs_service() -> Iterator[GcsServer]:
+    """Start an emulator of Google Cloud Storage on a free port."""
+    with gcs_server() as server:
+        yield server
+
+
+@pytest.fixture
+def gcs(gcs_service: GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
+    """Point this process at the emulator."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_service.url)
+    gcs_client.file_system.cache_clear()
+    yield gcs_service
+    gcs_client.file_system.cache_clear()

@@ -14,7 +14,9 @@ from longform.errors import SourceChangedError, SourceError
 from longform.media.policy import SourcePolicy
 from longform.media.reader import RangeReader
 from longform.media.source import BACKENDS, Source, open_reader, open_source
+from tests.support.gcs_server import GcsServer
 from tests.support.range_server import RangeServer
+from tests.support.s3_server import S3Server
 
 CONTENT = random.Random(7).randbytes(3_000_001)
 
@@ -29,7 +31,7 @@ class Backend:
         self.replace = replace
 
 
-@pytest.fixture(params=["local_file", "remote_http", "object_store"])
+@pytest.fixture(params=["local_file", "remote_http", "fsspec", "s3", "gs"])
 def backend(
     request: pytest.FixtureRequest,
     tmp_path: Path,
@@ -37,7 +39,11 @@ def backend(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Backend:
     """Every backend in turn, with the same content behind it."""
-    return {"local_file": _local, "remote_http": _remote, "object_store": _object}[request.param](
+    if request.param == "s3":
+        return _s3(request.getfixturevalue("s3"))
+    if request.param == "gs":
+        return _gs(request.getfixturevalue("gcs"))
+    return {"local_file": _local, "remote_http": _remote, "fsspec": _object}[request.param](
         tmp_path, server, monkeypatch
     )
 
@@ -64,7 +70,7 @@ def _remote(tmp_path: Path, server: RangeServer, monkeypatch: pytest.MonkeyPatch
 
 
 def _object(tmp_path: Path, server: RangeServer, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    # fsspec's in-memory store stands in for s3: the calls that are made of it are the same.
+    # fsspec's in-memory store stands in for those that have no client of their own.
     monkeypatch.setitem(BACKENDS, "memory", "object_store")
     store = fsspec.filesystem("memory")
 
@@ -75,6 +81,24 @@ def _object(tmp_path: Path, server: RangeServer, monkeypatch: pytest.MonkeyPatch
 
     store.pipe_file("/readers/talk.bin", CONTENT)
     return Backend("memory://readers/talk.bin", replace)
+
+
+def _s3(s3: S3Server) -> Backend:
+    def replace(content: bytes | None) -> None:
+        s3.delete("talk.bin")
+        if content is not None:
+            s3.put("talk.bin", content)
+
+    return Backend(s3.put("talk.bin", CONTENT), replace)
+
+
+def _gs(gcs: GcsServer) -> Backend:
+    def replace(content: bytes | None) -> None:
+        gcs.delete("talk.bin")
+        if content is not None:
+            gcs.put("talk.bin", content)
+
+    return Backend(gcs.put("talk.bin", CONTENT), replace)
 
 
 @asynccontextmanager

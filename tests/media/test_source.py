@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -337,8 +338,14 @@ async def test_relative_paths_are_made_absolute(
     )
 
 
-@pytest.mark.parametrize(("scheme", "extra"), [("s3", "s3"), ("gs", "gcs"), ("az", "azure")])
-async def test_object_stores_name_their_extra(tmp_path: Path, scheme: str, extra: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "extra", "package"),
+    [("s3", "s3", "s3fs"), ("gs", "gcs", "gcsfs"), ("az", "azure", "adlfs")],
+)
+async def test_object_stores_name_their_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, extra: str, package: str
+) -> None:
     """An object store whose package is missing is an error that says what to install."""
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EnvironmentFaultError, match=rf"longform\[{extra}\]"):
         await open_source(f"{scheme}://bucket/talk.mp3", SourcePolicy(), tmp_path)

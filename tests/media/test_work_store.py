@@ -3,8 +3,7 @@
 import asyncio
 import threading
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from longform.errors import InvariantError, OutputError, SourceUnavailableError
 from longform.media import work_store
 from longform.media.work_folder import WorkFolder
 from longform.media.work_store import WorkFile, WorkLimits, WorkRun, open_run, read_blocks
-from tests.support.object_stores import s3_bucket
+from tests.support.s3_server import BUCKET
 
 LIMITS = WorkLimits(max_bytes=2**30, reserve_bytes=0)
 
@@ -43,18 +42,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture(scope="session")
-def bucket() -> Iterator[str]:
-    """An S3 bucket on a real server of this machine."""
-    with ExitStack() as stack:
-        yield stack.enter_context(s3_bucket())
-
-
 @pytest.fixture(params=["folder", "file", "memory", "s3"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store in a folder, and under fsspec URLs."""
     if request.param == "s3":
-        return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+        request.getfixturevalue("s3")
+        return f"s3://{BUCKET}/{tmp_path.name}"
     roots = {
         "folder": str(tmp_path / "work"),
         "file": f"file://{tmp_path}/work",

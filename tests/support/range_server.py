@@ -33,6 +33,9 @@ class Habits:
         redirects: where paths redirect to.
         chunked: no Content-Length on whole answers.
         wrong_range: answer with another range than was asked for.
+        admitted: query strings with which files may be read; None: with any.
+        refusal: status and body of the answer to any other query string.
+        good_requests: after this many requests for files, `refusal` is the answer to all.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -49,6 +52,9 @@ class Habits:
     redirects: dict[str, str] = field(default_factory=dict)
     chunked: bool = False
     wrong_range: bool = False
+    admitted: set[str] | None = None
+    refusal: tuple[int, bytes] = (403, b"")
+    good_requests: int | None = None
 
 
 class RangeServer:
@@ -120,6 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reply(status, {"Retry-After": habits.retry_after}, b"")
         elif path in habits.redirects:
             self._reply(302, {"Location": habits.redirects[path]}, b"")
+        elif self._is_expired():
+            self._reply(habits.refusal[0], {}, habits.refusal[1])
         elif path not in habits.files:
             self._reply(404, {}, b"")
         else:
@@ -130,6 +138,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _bad_status(self) -> int | None:
         habits = self.owner.habits
         return habits.statuses.pop(0) if habits.statuses else habits.status
+
+    def _is_expired(self) -> bool:
+        habits = self.owner.habits
+        if habits.good_requests is not None and len(self.owner.requests) > habits.good_requests:
+            return True
+        return habits.admitted is not None and urlsplit(self.path).query not in habits.admitted
 
     def _send_file(self, content: bytes) -> None:
         habits = self.owner.habits

@@ -22,6 +22,7 @@ from longform.transcript.chunk_store import (
     chunk_key,
 )
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
+from tests.support.s3_server import BUCKET
 
 KEY = "ab" * 32
 
@@ -47,9 +48,12 @@ def record_file(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["folder", "file://", "memory://"])
+@pytest.fixture(params=["folder", "file://", "memory://", "s3://"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the root of an empty store of each kind."""
+    if request.param == "s3://":
+        request.getfixturevalue("s3")
+        return f"s3://{BUCKET}/store"
     roots = {
         "folder": str(tmp_path / "store"),
         "file://": (tmp_path / "store").as_uri(),

@@ -19,6 +19,7 @@ from longform.errors import OutputError, ParameterError
 from longform.transcript.formats import FORMATS
 from longform.transcript.output_place import open_place
 from longform.transcript.write import check_writable, write_outputs
+from tests.support.s3_server import BUCKET
 from tests.support.transcripts import output_of, segment_of
 
 OURS = output_of([segment_of(" ours", 0, 1)], fingerprint="aaaaaaaa11")
@@ -39,18 +40,21 @@ class ScratchFileSystem(DirFileSystem):
         return path.removeprefix("scratch://").strip("/")
 
 
-@pytest.fixture(params=["folder", "file-url", "memory", "scratch"])
+@pytest.fixture(params=["folder", "file-url", "memory", "scratch", "s3"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Return a new place of each kind."""
     if request.param == "scratch":
         fsspec.register_implementation("scratch", ScratchFileSystem, clobber=True)
         ScratchFileSystem.root = str(tmp_path)
         ScratchFileSystem.clear_instance_cache()
+    if request.param == "s3":
+        request.getfixturevalue("s3")
     places = {
         "folder": str(tmp_path / "a b" / "c"),
         "file-url": (tmp_path / "a b").as_uri(),
         "memory": f"memory://{uuid4().hex}",
-        "scratch": "scratch://deep/er",
+        "scratch": f"scratch://{uuid4().hex}/er",
+        "s3": f"s3://{BUCKET}/a b/c",
     }
     yield places[request.param]
     fsspec.filesystem("memory").store.clear()
