@@ -6,6 +6,7 @@ names stay as they were. A second resolution, which could answer differently, ne
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Iterable
@@ -18,9 +19,13 @@ import httpx
 from longform import __version__
 from longform.errors import SourceRefusedError
 from longform.media.addresses import denial
-from longform.media.policy import SourcePolicy
+from longform.media.policy import SourcePolicy, printable
 
 MAX_CONNECTIONS = 16
+
+# Resolvers differ in what they make of anything else ("*" is loopback for one of them).
+_NAME = re.compile(r"(?=.{1,254}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?$")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$")
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -41,9 +46,10 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first address of `host` that answers, if all of them are allowed.
 
         Raises:
-            SourceRefusedError: one of the addresses is denied.
+            SourceRefusedError: one of the addresses is denied, or this is none.
             httpcore.ConnectError: no such name, or nobody answers.
         """
+        require_well_formed(host, port)
         failure: Exception = httpcore.ConnectError("the name has no address")
         for address in await self._allowed_addresses(host, port, timeout):
             try:
@@ -70,6 +76,18 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
             for address in addresses:
                 require_allowed(host, address)
         return addresses
+
+
+def require_well_formed(host: str, port: int) -> None:
+    """Check that a host is a name or an IP address without a zone, and that the port exists.
+
+    Raises:
+        SourceRefusedError: it is neither, so there is nobody to ask for its address.
+    """
+    if not (_NAME.match(host) or _IPV6.match(host)) or not 0 < port < 65_536:
+        raise SourceRefusedError(
+            f"{printable(host)}:{port} is no valid host and port; check the address"
+        )
 
 
 def require_allowed(host: str, address: str) -> None:

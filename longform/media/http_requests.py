@@ -35,6 +35,13 @@ _TRANSPORT_ERRORS: tuple[tuple[type[Exception], type[LongformError], str], ...] 
     (httpx.UnsupportedProtocol, SourceRefusedError, "is no http(s) address"),
     (httpx.InvalidURL, SourceRefusedError, "is no valid address"),
     (httpx.HTTPError, SourceUnavailableError, "cut the connection"),
+    (UnicodeError, SourceRefusedError, "is, or leads to, no valid address"),  # of IDNA
+)
+
+# Faults that httpx files among those of the connection, but that no other try will mend.
+_FINAL_FAULTS = (
+    ("CERTIFICATE_VERIFY_FAILED", "has no valid TLS certificate"),
+    ("Invalid URL in location header", "redirects to no valid address"),
 )
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)$")
@@ -92,7 +99,10 @@ class RemoteAddress:
         raise SourceRefusedError(f"{self.shown} redirects more than {MAX_REDIRECTS} times")
 
     def _next(self, response: httpx.Response) -> str:
-        target = response.url.join(response.headers["Location"])
+        try:
+            target = response.url.join(response.headers["Location"])
+        except (ValueError, httpx.InvalidURL) as error:
+            raise SourceRefusedError(f"{self.shown} redirects to no valid address") from error
         if target.scheme not in ("http", "https"):
             raise SourceRefusedError(f"{self.shown} redirects to {target.scheme}://, not http(s)")
         return str(target)
@@ -133,9 +143,10 @@ def translated_errors(shown: str) -> Iterator[None]:
     """Turn httpx's errors into ours, each with a line that names the redacted address."""
     try:
         yield
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise SourceRefusedError(f"{shown} has no valid TLS certificate") from error
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError) as error:
+        for sign, what in _FINAL_FAULTS:
+            if sign in str(error):
+                raise SourceRefusedError(f"{shown} {what}") from error
         _, kind, what = next(row for row in _TRANSPORT_ERRORS if isinstance(error, row[0]))
         advice = "; try again later" if issubclass(kind, RetryableError) else ""
         raise kind(f"{shown} {what}{advice}") from error
