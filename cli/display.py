@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from longform.progress import RunProgress
@@ -67,10 +68,10 @@ class LiveDisplay:
             self._console.print(f"[dim]watch {now.run_url}", highlight=False, soft_wrap=True)
         self._progress.update(
             self._task,
-            description=f"{now.source_name}: {now.stage}",
+            description=escape(f"{now.source_name}: {now.stage}"),
             completed=now.fraction,
             figures=figures(now),
-            last_text=now.last_text[-PREVIEW_CHARACTERS:],
+            last_text=escape(now.last_text[-PREVIEW_CHARACTERS:]),
         )
 
 

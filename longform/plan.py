@@ -162,7 +162,11 @@ class _SpoolWriter:
 def source_policy(settings: Settings) -> SourcePolicy:
     """Return what the operator lets runs open."""
     return SourcePolicy(
-        allow_private_hosts=settings.allow_private_hosts, require_range=settings.require_range
+        allow_private_hosts=settings.allow_private_hosts,
+        require_range=settings.require_range,
+        max_bytes=settings.max_bytes,
+        max_download_bytes=settings.max_download_bytes,
+        max_duration_sec=settings.max_duration_sec,
     )
 
 

@@ -126,6 +126,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
     def run(*arguments: str) -> tuple[object, str, str]:
         monkeypatch.setattr(sys, "argv", ["longform", *arguments])
+        monkeypatch.setenv("COLUMNS", "400")  # no wrapped lines
         with pytest.raises(SystemExit) as ended:
             main()
         printed = capsys.readouterr()
