@@ -92,7 +92,12 @@ def made_lures(folder: Path, ffmpeg: str, port: int, secret: Path) -> dict[str, 
     quiet = wav(tone(16_000 * SECONDS))
     m4a = _encoded(folder, ffmpeg, quiet, "plain.mp4", "-c:a", "aac", "-movflags", "+faststart")
     mp3 = _encoded(folder, ffmpeg, quiet, "plain.mp3", "-c:a", "libmp3lame", "-id3v2_version", "0")
-    attached = ("-attach", str(_playlist(folder, secret)), "-metadata:s:t", "mimetype=audio/mpegurl")
+    attached = (
+        "-attach",
+        str(_playlist(folder, secret)),
+        "-metadata:s:t",
+        "mimetype=audio/mpegurl",
+    )
     return {
         "external data by url.mp4": _with_dref(m4a, box(b"url ", bytes(4), url.encode() + b"\0")),
         "external data by file url.mov": _with_dref(
@@ -117,7 +122,14 @@ def made_lures(folder: Path, ffmpeg: str, port: int, secret: Path) -> dict[str, 
             folder, ffmpeg, quiet, "attached.mkv", "-c:a", "flac", *attached
         ),
         "linked segment.mkv": _encoded(
-            folder, ffmpeg, quiet, "linked.mkv", "-c:a", "flac", "-metadata", f"NEXT_FILENAME={secret}"
+            folder,
+            ffmpeg,
+            quiet,
+            "linked.mkv",
+            "-c:a",
+            "flac",
+            "-metadata",
+            f"NEXT_FILENAME={secret}",
         ),
         "linked picture.mp3": _id3(b"APIC", b"\0-->\0\x03\0" + url.encode()) + mp3,
         "web links.mp3": _id3(b"WOAF", url.encode()) + _id3(b"WXXX", b"\0\0file://" + path) + mp3,
@@ -135,14 +147,30 @@ def made_lures(folder: Path, ffmpeg: str, port: int, secret: Path) -> dict[str, 
         ),
         "playlist as brand.mp4": box(b"ftyp", b"#EXTM3U\n" + path + b"\n") + m4a,
         "operational atom.mxf": _encoded(
-            folder, ffmpeg, quiet, "atom.mxf", "-c:a", "pcm_s16le", "-ar", "48000", "-f", "mxf_opatom"
+            folder,
+            ffmpeg,
+            quiet,
+            "atom.mxf",
+            "-c:a",
+            "pcm_s16le",
+            "-ar",
+            "48000",
+            "-f",
+            "mxf_opatom",
         ),
         "titled url.ogg": _encoded(
             folder, ffmpeg, quiet, "titled.ogg", "-c:a", "libvorbis", "-metadata", f"LOCATION={url}"
         ),
         "reference.avi": chunk(b"RIFF", b"AVI LIST" + struct.pack("<I", 4) + b"hdrl" + path),
         "playlist in tags.flac": _encoded(
-            folder, ffmpeg, quiet, "tags.flac", "-c:a", "flac", "-metadata", f"CUESHEET=FILE {secret}"
+            folder,
+            ffmpeg,
+            quiet,
+            "tags.flac",
+            "-c:a",
+            "flac",
+            "-metadata",
+            f"CUESHEET=FILE {secret}",
         ),
     }
 

@@ -92,9 +92,7 @@ def test_a_name_is_resolved_once_for_a_connection(around: Surroundings, tmp_path
     around.public.habits.chunked = True
     with pytest.raises(LongformError) as caught:
         asyncio.run(
-            open_source.fn(
-                "http://rebinding.example/a.mp3", source_policy(Settings()), tmp_path
-            )
+            open_source.fn("http://rebinding.example/a.mp3", source_policy(Settings()), tmp_path)
         )
     assert isinstance(caught.value, SourceRefusedError)
     assert around.internet.lookups["rebinding.example"] == 2

@@ -223,7 +223,9 @@ URLS = IPV4 + IPV6 + METADATA + NAMES + HIDDEN_HOSTS + SCHEMES
 TAKEN_FOR_PATHS = frozenset(
     url
     for url in URLS
-    if url.startswith(("http:/1", "http:1", "http:\\\\", "//", "://", "ｈｔｔｐ", "-", "pipe:", "fd:"))
+    if url.startswith(
+        ("http:/1", "http:1", "http:\\\\", "//", "://", "ｈｔｔｐ", "-", "pipe:", "fd:")
+    )
     or url.startswith(("data:a", "concat", "subfile", "crypto", "lavfi", "javascript"))
     or url in ("file:{f}", "file:////elsewhere/share/a.mp3")
 )
