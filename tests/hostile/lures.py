@@ -91,7 +91,7 @@ def made_lures(folder: Path, ffmpeg: str, port: int, secret: Path) -> dict[str, 
     path = str(secret).encode()
     quiet = wav(tone(16_000 * SECONDS))
     m4a = _encoded(folder, ffmpeg, quiet, "plain.mp4", "-c:a", "aac", "-movflags", "+faststart")
-    mp3 = _encoded(folder, ffmpeg, quiet, "plain.mp3", "-c:a", "libmp3lame", "-id3v2_version", "0")
+    mp3 = _encoded(folder, ffmpeg, quiet, "plain.mp3", "-id3v2_version", "0")
     attached = (
         "-attach",
         str(_playlist(folder, secret)),

@@ -1,6 +1,7 @@
 """Hostile addresses, three ways: the command line, the flow's parameter, and a redirect."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,8 @@ def test_as_the_parameter_of_the_flow(around: Surroundings, tmp_path: Path, url:
     error = outcome_of(around.fill(url), tmp_path)
     assert type(error) is expected(url, TAKEN_FOR_PATHS, frozenset())
     assert str(error).isprintable()
-    try:
+    with suppress(type(error)):  # nothing is wrong yet, or the same thing
         check_exists(around.fill(url))
-    except LongformError as early:
-        assert (type(early), str(early)) == (type(error), str(error))
 
 
 @pytest.mark.parametrize("url", URLS, ids=ascii)
@@ -113,8 +112,8 @@ def test_the_traps_catch(around: Surroundings, tmp_path: Path) -> None:
     )
     reached = 0
     for spelling in ("127.0.0.1", "127.1", "0x7f000001", "0", "loopback.example"):
+        url = f"http://{spelling}:{around.listening.port}/a.mp3"
         with pytest.raises(LongformError):
-            url = f"http://{spelling}:{around.listening.port}/a.mp3"
             asyncio.run(open_source.fn(url, policy, tmp_path))
         reached += around.listening.callers()
     assert reached == len(around.internet.outsiders) == 5

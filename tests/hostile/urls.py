@@ -5,6 +5,8 @@ secret. Every spelling is tried three ways: on the command line, as the flow's p
 as the target of a redirect from a server that may be used.
 """
 
+# ruff: noqa: RUF001  (letters that only look like others are what this is about)
+
 # Spellings of IPv4 addresses of this machine and its surroundings.
 IPV4 = (
     "http://127.0.0.1:{p}/a.mp3",

@@ -28,8 +28,9 @@ def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
 @pytest.fixture(scope="session")
 def worker() -> Iterator[MediaWorker]:
     """A process that does what a run does with each of them."""
-    with MediaWorker(LIMIT_SEC) as running:
-        yield running
+    running = MediaWorker(LIMIT_SEC)
+    yield running
+    running.close()
 
 
 def test_there_are_enough_of_them() -> None:

@@ -18,8 +18,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
 
@@ -59,20 +57,12 @@ class MediaWorker:
     """The parent's side: a child that is started again where a recording has killed it."""
 
     def __init__(self, limit_sec: float) -> None:
-        self._limit_sec = limit_sec
+        self.limit_sec = limit_sec
         self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the child."""
-        self._kill()
+    def close(self) -> None:
+        """End the child for good."""
+        self.kill()
 
     def end_of(self, url: str) -> End:
         """Return how a recording ends."""
@@ -80,7 +70,7 @@ class MediaWorker:
         assert process.stdin is not None
         assert process.stdout is not None
         hung = threading.Event()
-        watchdog = threading.Timer(self._limit_sec, lambda: (hung.set(), self._kill()))
+        watchdog = threading.Timer(self.limit_sec, lambda: (hung.set(), self.kill()))
         watchdog.start()
         try:
             process.stdin.write(json.dumps(url) + "\n")
@@ -92,7 +82,7 @@ class MediaWorker:
             watchdog.cancel()
         if line:
             return End(**json.loads(line))
-        self._kill()
+        self.kill()
         return End("hang" if hung.is_set() else "crash", f"exit code {process.wait()}")
 
     def _running(self) -> "subprocess.Popen[str]":
@@ -108,7 +98,8 @@ class MediaWorker:
             )
         return self._process
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the child, with its children; the next recording starts another."""
         if self._process is None:
             return
         with suppress(psutil.NoSuchProcess):

@@ -252,9 +252,14 @@ def zip_bomb_mkv(size_bytes: int) -> bytes:
         0xE1, ebml(0xB5, struct.pack(">d", 16_000)), ebml(0x9F, b"\1"), ebml(0x6264, b"\x10")
     )
     track = ebml(
-        0xAE, ebml(0xD7, b"\1"), ebml(0x73C5, b"\1"), ebml(0x83, b"\2"),
-        ebml(0x86, b"A_PCM/INT/LIT"), audio, compression,
-    )  # fmt: skip
+        0xAE,
+        ebml(0xD7, b"\1"),
+        ebml(0x73C5, b"\1"),
+        ebml(0x83, b"\2"),
+        ebml(0x86, b"A_PCM/INT/LIT"),
+        audio,
+        compression,
+    )
     block = ebml(0xA3, b"\x81\0\0\x80" + packed)
     head = ebml(0x1A45DFA3, ebml(0x4282, b"matroska"), ebml(0x4287, b"\4"), ebml(0x4285, b"\2"))
     info = ebml(0x1549A966, ebml(0x2AD7B1, b"\x0f\x42\x40"))
