@@ -32,9 +32,11 @@ def open_place(target: str) -> OutputPlace:
     """Return the place that a path or a URL names; touches nothing.
 
     Raises:
-        OutputError: a file:// URL that names another host.
+        OutputError: a file:// URL that names another host, or a name that is not UTF-8.
     """
     scheme = scheme_of(target)
+    if not target.isascii() and not _is_utf8(target):
+        raise OutputError(f"cannot write to {redact(target)}: its name is not UTF-8")
     if scheme in ("", "file"):
         from longform.transcript.local_place import LocalPlace
 
@@ -45,3 +47,12 @@ def open_place(target: str) -> OutputPlace:
     from longform.transcript.fsspec_place import FsspecPlace
 
     return FsspecPlace(target)
+
+
+def _is_utf8(text: str) -> bool:
+    """Tell whether the files that list their own addresses can hold this one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

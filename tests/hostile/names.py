@@ -64,6 +64,16 @@ FILE_NAMES = (
     os.fsdecode(b"latin-1 \xe9.wav"),
 )
 
+# Those that a screen, or the library that draws on it, might take for orders.
+ON_SCREEN = (
+    "~root",
+    "~.wav",
+    "[red]markup[bold].wav",
+    "[link=file:]markup.wav",
+    "\x1b]0;title\x07\x1b[31m.wav",
+    "\r\roverwritten.wav",
+)
+
 # Paths at which nothing may be read, with the code the command ends with.
 BAD_PATHS = (
     ("", 3),
@@ -108,6 +118,7 @@ BAD_OUTPUTS = (
     "/proc/out",
     "x" * 300,
     "\ud800",
+    os.fsdecode(b"latin-1 \xe9"),
     "out\n" + "x" * 300,
     "file://elsewhere/out",
     "file://127.0.0.1/out",

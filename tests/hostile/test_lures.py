@@ -60,7 +60,9 @@ def lures(
 
 
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("remote", [False, True], ids=["file", "url"])
+@pytest.mark.parametrize(
+    "remote", [False, pytest.param(True, marks=pytest.mark.full)], ids=["file", "url"]
+)
 def test_playlists_are_no_media(
     around: Surroundings, tmp_path: Path, name: str, remote: bool
 ) -> None:

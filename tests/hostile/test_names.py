@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from longform.errors import OutputError
-from longform.media.policy import shown_name
-from longform.media.source import Source
-from longform.plan import open_recording
-from longform.settings import Settings
+from longform.media.policy import SourcePolicy, shown_name
+from longform.media.source import Source, open_reader, open_source
 from longform.transcript.write import check_writable, write_outputs
 from tests.hostile.conftest import Command, Surroundings
-from tests.hostile.names import BAD_OUTPUTS, BAD_PATHS, FILE_NAMES, OPTIONS
+from tests.hostile.names import BAD_OUTPUTS, BAD_PATHS, FILE_NAMES, ON_SCREEN, OPTIONS
 from tests.support.transcripts import output_of
 from tests.support.wav_file import tone, wav
 
@@ -36,16 +34,29 @@ def one_line(err: str, code: object) -> None:
 def test_a_recording_of_any_name_is_only_a_recording(
     around: Surroundings, command: Command, tmp_path: Path, name: str
 ) -> None:
-    """It is planned like any other; nothing is run, made or read besides; the screen is safe."""
+    """It is planned like any other; nothing is run, made or read besides."""
     (tmp_path / name).write_bytes(wav(tone(8_000)))
-    code, out, err = command("plan", "--", f"./{name}" if name.startswith("~") else name)
-    assert (code, err) == (0, "")
-    assert all(line.isprintable() for line in out.splitlines())
-    assert "markup" not in name or "".join(name.split()) in "".join(out.split())
     code, out, err = command("plan", "--json", "--", str(tmp_path / name))
     assert (code, err) == (0, "")
     assert json.loads(out)["plan"]["chunks"][0]["end_sample"] == 8_000
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ON_SCREEN, ids=ascii)
+def test_a_name_is_shown_and_does_nothing_else_on_a_screen(
+    around: Surroundings, command: Command, tmp_path: Path, name: str
+) -> None:
+    """Neither escape sequences nor markup in a name act; `./` keeps a tilde what it is."""
+    (tmp_path / name).write_bytes(wav(tone(8_000)))
+    code, out, err = command("plan", "--", f"./{name}")
+    assert (code, err) == (0, "")
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "".join(map(shown, name.split())) in "".join(out.split())
+
+
+def shown(text: str) -> str:
+    """Return text as a message may show it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 @pytest.mark.parametrize("name", FILE_NAMES, ids=ascii)
@@ -55,9 +66,10 @@ def test_its_transcript_stays_in_its_folder(
     """Files are named after the recording, lie in the output folder, and nowhere else."""
     folder = tmp_path / "out"
     (tmp_path / name).write_bytes(wav(tone(8_000)))
-    recording = asyncio.run(open_recording(str(tmp_path / name), Settings(), tmp_path))
-    assert Source.model_validate_json(recording.source.model_dump_json()) == recording.source
-    written = write_outputs(output_of([], name=recording.source.name), FORMATS, str(folder))
+    source = asyncio.run(open_source(str(tmp_path / name), SourcePolicy(), tmp_path))
+    assert Source.model_validate_json(source.model_dump_json()) == source
+    assert asyncio.run(open_reader(source, SourcePolicy()).read(0, 4)) == b"RIFF"
+    written = write_outputs(output_of([], name=source.name), FORMATS, str(folder))
     assert sorted(written.files) == sorted(map(str, folder.iterdir()))
     assert len(written.files) == len(FORMATS)
     assert {path.name for path in tmp_path.iterdir()} == {name, "out"}
@@ -109,7 +121,11 @@ def test_output_that_may_not_be_written(
     assert recording.read_bytes() == wav(tone(8_000))
 
 
-@pytest.mark.parametrize("name", [*FILE_NAMES, "a/../../b", "./a//b/", "~/x"], ids=ascii)
+@pytest.mark.parametrize(
+    "name",
+    [*filter(str.isprintable, FILE_NAMES), "a\nb", "a/../../b", "./a//b/", "~/x"],
+    ids=ascii,
+)
 def test_an_output_folder_of_any_name_is_only_a_folder(
     around: Surroundings, tmp_path: Path, name: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Limits of bytes and duration: what the operator sets holds, to the byte and the sample."""
 
+import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -84,7 +85,7 @@ async def test_bytes_on_disk(
         return
     with pytest.raises(SourceTooLargeError, match=f"at most {LIMIT_BYTES} "):
         await opening
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(tmp_path) == []  # noqa: PTH208  (one quick call)
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])

@@ -119,21 +119,26 @@ NO_AUDIO = (
     ),
 )
 
-SHORT = tuple(
-    Case(f"{ms} ms.{suffix}", odd.cooked(suffix, source=f"sine=d={ms / 1000}:r=16000"), end, off)
-    for ms, suffix, end, off in (
-        (10, "wav", 160, 0.0),
-        (10, "flac", 160, 0.0),
-        (10, "m4a", 160, 7.0),
-        (10, "mp3", 160, 10.0),
-        (10, "opus", 160, 2.0),
-        (100, "wav", 1_600, 0.0),
-        (100, "flac", 1_600, 0.0),
-        (100, "m4a", 1_600, 0.7),
-        (100, "mp3", 1_600, 1.0),
-        (100, "ogg", 1_600, 0.2),
-    )
-) + (Case("one sample.wav", odd.pcm_wav(1, 16_000), 1, 0.0, sampled=True),)
+SHORT = (
+    Case("one sample.wav", odd.pcm_wav(1, 16_000), 1, 0.0, sampled=True),
+    *(
+        Case(
+            f"{ms} ms.{suffix}", odd.cooked(suffix, source=f"sine=d={ms / 1000}:r=16000"), end, off
+        )
+        for ms, suffix, end, off in (
+            (10, "wav", 160, 0.0),
+            (10, "flac", 160, 0.0),
+            (10, "m4a", 160, 7.0),
+            (10, "mp3", 160, 10.0),
+            (10, "opus", 160, 2.0),
+            (100, "wav", 1_600, 0.0),
+            (100, "flac", 1_600, 0.0),
+            (100, "m4a", 1_600, 0.7),
+            (100, "mp3", 1_600, 1.0),
+            (100, "ogg", 1_600, 0.2),
+        )
+    ),
+)
 
 RATES = (
     Case("1 Hz.wav", odd.pcm_wav(10, 1), 10 * SECOND, 0.2, sampled=True),
