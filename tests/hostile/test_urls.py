@@ -55,7 +55,7 @@ def test_there_are_enough_of_them() -> None:
 def test_as_the_parameter_of_the_flow(around: Surroundings, tmp_path: Path, url: str) -> None:
     """Each spelling ends in its error, of one printable line; so does a quick look before."""
     error = outcome_of(around.fill(url), tmp_path)
-    assert type(error) is expected(url, TAKEN_FOR_PATHS, frozenset())
+    assert isinstance(error, expected(url, TAKEN_FOR_PATHS, frozenset()))
     assert str(error).isprintable()
     with suppress(type(error)):  # nothing is wrong yet, or the same thing
         check_exists(around.fill(url))
@@ -67,7 +67,7 @@ def test_as_the_target_of_a_redirect(around: Surroundings, tmp_path: Path, url: 
     location = around.fill(url).encode().decode("latin-1")
     around.public.habits.redirects["/talk"] = location
     error = outcome_of("http://public.example/talk", tmp_path)
-    assert type(error) is expected(url, TAKEN_FOR_RELATIVE, BROKEN_HEADERS)
+    assert isinstance(error, expected(url, TAKEN_FOR_RELATIVE, BROKEN_HEADERS))
     assert str(error).isprintable()
 
 
