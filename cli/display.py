@@ -5,7 +5,6 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from longform.progress import RunProgress
@@ -37,10 +36,10 @@ class LiveDisplay:
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
-            TextColumn("[dim]{task.fields[last_text]}"),
+            TextColumn("{task.fields[last_text]}", style="dim", markup=False),
             console=console,
             transient=True,
         )
@@ -68,10 +67,10 @@ class LiveDisplay:
             self._console.print(f"[dim]watch {now.run_url}", highlight=False, soft_wrap=True)
         self._progress.update(
             self._task,
-            description=escape(f"{now.source_name}: {now.stage}"),
+            description=f"{now.source_name}: {now.stage}",
             completed=now.fraction,
             figures=figures(now),
-            last_text=escape(now.last_text[-PREVIEW_CHARACTERS:]),
+            last_text=now.last_text[-PREVIEW_CHARACTERS:],
         )
 
 
