@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-speed bench-page bench-access docs faults clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-speed bench-page bench-access docs faults hostile fuzz clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -46,6 +46,12 @@ test-full: $(STAMP)  ## Run the whole set of the suites that `make test` samples
 
 faults: $(STAMP)  ## Every fault of a server in every container, with the table (LONGFORM_MEDIA)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+hostile: $(STAMP)  ## Hostile addresses, names and files; broken and odd recordings, all of them
+	@$(BIN)/python -m pytest tests/hostile tests/odd_media tests/media/test_bounds.py $(ARGS)
+
+fuzz: $(STAMP)  ## Decode 2,000 mutated recordings (ARGS="--count N --seed N --jobs N")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: $(STAMP)  ## Lint, format, types, import contract
 	@$(BIN)/ruff check .

@@ -36,10 +36,10 @@ class LiveDisplay:
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
-            TextColumn("[dim]{task.fields[last_text]}"),
+            TextColumn("{task.fields[last_text]}", style="dim", markup=False),
             console=console,
             transient=True,
         )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from longform.chunking.macro import Split
@@ -67,12 +68,12 @@ def _print(recording: Recording, made: Plan) -> None:
     media, source = recording.media, recording.source
     console = Console()
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("source", source.shown)
+    facts.add_row("source", escape(source.shown))
     facts.add_row("container", f"{media.container}, {media.codec}")
     facts.add_row("access", f"{media.access}: {media.access_reason}")
     facts.add_row("duration", f"{to_seconds(made.total_samples):.3f} s")
     for warning in source.warnings:
-        facts.add_row("warning", warning)
+        facts.add_row("warning", escape(warning))
     console.print(facts)
     table = Table("chunk", "from (s)", "to (s)", "length (s)", "cut at its end")
     for chunk in made.chunks:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.transcription import Request, parse_formats, perform
+from longform.media.local_file import portable_address
 from longform.params import TranscribeParams, parse_params
 from longform.settings import Settings, with_overrides
 
@@ -204,7 +205,7 @@ def transcribe(
         allow_private_hosts=allow_private_hosts or None,
     )
     request = Request(
-        media=tuple(media),
+        media=tuple(map(portable_address, media)),
         params=params,
         settings=settings,
         output_dir=output_dir or settings.output_dir,

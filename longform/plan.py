@@ -177,6 +177,9 @@ def source_policy(settings: Settings) -> SourcePolicy:
         require_range=settings.require_range,
         block_dir=settings.block_dir_path,
         url_refresh=settings.url_refresh,
+        max_bytes=settings.max_bytes,
+        max_download_bytes=settings.max_download_bytes,
+        max_duration_sec=settings.max_duration_sec,
     )
 
 

@@ -66,6 +66,18 @@ class Settings(BaseSettings):
         None,
         description="Dotted 'package.module:function' that renews signed URLs in mid-job.",
     )
+    max_bytes: int = Field(2**36, gt=0, description="Largest source, in bytes (64 GiB).")
+    max_download_bytes: int = Field(
+        2**33,
+        gt=0,
+        description="Largest source kept on disk for want of byte ranges, in bytes (8 GiB).",
+    )
+    max_duration_sec: float = Field(
+        86_400.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Longest recording, in seconds (a day).",
+    )
     subflows: bool = Field(True, description="Show every macro chunk as a flow run of its own.")
 
     @property

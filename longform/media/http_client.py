@@ -7,6 +7,7 @@ names stay as they were. A second resolution, which could answer differently, ne
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Iterable
@@ -17,11 +18,15 @@ import httpcore
 import httpx
 
 from longform import __version__
-from longform.errors import AddressDeniedError
+from longform.errors import AddressDeniedError, AddressInvalidError
 from longform.media.addresses import denial
-from longform.media.policy import SourcePolicy, redact
+from longform.media.policy import SourcePolicy, printable, redact
 
 MAX_CONNECTIONS = 16
+
+# Resolvers differ in what they make of anything else ("*" is loopback for one of them).
+_NAME = re.compile(r"(?=.{1,254}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?$")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$")
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -43,8 +48,10 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
         Raises:
             AddressDeniedError: one of the addresses is denied.
+            AddressInvalidError: this is no host, or no port.
             httpcore.ConnectError: no such name, or nobody answers.
         """
+        require_well_formed(host, port)
         failure: Exception = httpcore.ConnectError("the name has no address")
         for address in await self._allowed_addresses(host, port, timeout):
             try:
@@ -71,6 +78,18 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
             for address in addresses:
                 require_allowed(host, address)
         return addresses
+
+
+def require_well_formed(host: str, port: int) -> None:
+    """Check that a host is a name or an IP address without a zone, and that the port exists.
+
+    Raises:
+        AddressInvalidError: it is neither, so there is nobody to ask for its address.
+    """
+    if not (_NAME.match(host) or _IPV6.match(host)) or not 0 < port < 65_536:
+        raise AddressInvalidError(
+            f"{printable(host)}:{port} is no valid host and port; check the address"
+        )
 
 
 def require_allowed(host: str, address: str) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from longform.errors import (
     AccessDeniedError,
@@ -30,13 +31,29 @@ def local_path(media_url: str) -> Path:
         SchemeRefusedError: a file:// URL that names another host.
     """
     if scheme_of(media_url) != "file":
-        return Path(media_url).expanduser().absolute()
+        # Not pathlib's: it takes "./~a" for somebody's home, and fails where nobody has it.
+        return Path(os.path.expanduser(media_url)).absolute()  # noqa: PTH111
     parts = urlsplit(media_url)
     if parts.netloc not in ("", "localhost"):
         raise SchemeRefusedError(
             f"{redact(media_url)}: a file:// URL cannot name another host; give a path on this one"
         )
-    return Path(unquote(parts.path)).absolute()
+    return Path(os.fsdecode(unquote_to_bytes(parts.path))).absolute()
+
+
+def portable_address(media_url: str) -> str:
+    """Return an address that every process and every JSON document can hold.
+
+    A file whose name is not UTF-8 becomes a file:// URL; everything else stays as it is.
+    """
+    if media_url.isascii() or scheme_of(media_url):
+        return media_url
+    try:
+        media_url.encode()
+    except UnicodeEncodeError:
+        with suppress(UnicodeEncodeError):  # not a name that the system could have given
+            return local_path(media_url).as_uri()
+    return media_url
 
 
 def require_file(media_url: str) -> Path:
@@ -97,7 +114,7 @@ def _pin(path: Path) -> Source:
     if (content.length_bytes, *_state(after)) != (status.st_size, *_state(status)):
         raise SourceReplacedError(f"{shown} is being written; start when it is complete")
     return Source(
-        url=str(path),
+        url=portable_address(str(path)),
         shown=shown,
         name=shown_name(str(path)),
         length_bytes=status.st_size,

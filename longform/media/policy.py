@@ -1,7 +1,7 @@
 """What may be opened, how much of it, and how patiently; and what of an address may be shown."""
 
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from pydantic import Field
 
@@ -41,6 +41,11 @@ class SourcePolicy(FrozenModel):
     )
 
 
+def printable(text: str) -> str:
+    """Return text as one line without control characters, and none that turn it around."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def scheme_of(media_url: str) -> str:
     """Return the URL scheme in lower case, or "" for a path; `C:` alone is no scheme."""
     scheme, separator, _ = media_url.partition("://")
@@ -51,11 +56,13 @@ def redact(media_url: str) -> str:
     """Return an address without user, password, query and fragment: what people may see.
 
     Signed URLs carry their permission in the query, so it never reaches logs or messages.
-    Control characters become "?": messages stay one line.
+    Control characters are escaped: messages stay one line.
     """
-    media_url = "".join(letter if letter.isprintable() else "?" for letter in media_url)
     if not scheme_of(media_url):
-        return media_url
+        return printable(media_url)
+    media_url = "".join(
+        letter if letter.isprintable() else quote(letter, errors="replace") for letter in media_url
+    )
     try:
         parts = urlsplit(media_url)
         host = parts.netloc.rpartition("@")[2]

@@ -13,7 +13,7 @@ from longform.errors import (
     SourceChangedError,
     SourceError,
 )
-from longform.media.policy import SourcePolicy, redact, scheme_of
+from longform.media.policy import SourcePolicy, printable, redact, scheme_of
 from longform.media.reader import RangeReader
 from longform.media.url_refresh import known_address
 from longform.params import FrozenModel
@@ -148,7 +148,7 @@ def _backend(media_url: str) -> Backend:
     scheme = scheme_of(media_url)
     if scheme not in BACKENDS:
         raise SchemeRefusedError(
-            f"{redact(media_url)}: no source of kind {scheme}:// can be opened; "
+            f"{redact(media_url)}: no source of kind {printable(scheme)}:// can be opened; "
             f"give a path or one of {', '.join(f'{name}://' for name in BACKENDS if name)}"
         )
     return cast("Backend", import_module(f"longform.media.{BACKENDS[scheme]}"))

@@ -14,7 +14,7 @@ from longform.media.policy import redact, scheme_of
 # A put of a whole object shows the old object or the new one, never a part: one request is
 # enough, and a move there would be a copy and a deletion. Elsewhere a file is moved into place.
 _ATOMIC_PUT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory"})
-_NOT_FOR_WRITING = frozenset({"http", "https", "data", "git", "github"})
+_STORES = frozenset({*EXTRAS, "memory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,16 @@ class FsspecPlace:
             OutputError: naming what to install.
         """
         from fsspec import get_filesystem_class
+        from fsspec.registry import known_implementations
 
         scheme = scheme_of(self.url)
-        if scheme in _NOT_FOR_WRITING:
-            raise OutputError(f"cannot write to {redact(self.url)}: {scheme} is read only")
+        # The others of fsspec name a host, or another place inside the URL, and would be led
+        # anywhere by whoever may start a run; a store that the operator registers is welcome.
+        if "::" in self.url or (scheme in known_implementations and scheme not in _STORES):
+            raise OutputError(
+                f"cannot write to {redact(self.url)}: output goes to folders and object stores; "
+                f"name a path or one of {', '.join(f'{name}://' for name in sorted(EXTRAS))}"
+            )
         try:
             get_filesystem_class(scheme)
         except ImportError as error:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from uuid import uuid4
 
 from longform.errors import OutputError
+from longform.media.policy import printable
 
 _ADVICE: Mapping[int, str] = MappingProxyType(
     {
@@ -84,7 +85,9 @@ def _as_output_error(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:  # a NUL, or a name that the file system's encoding cannot hold
-        raise OutputError(f"cannot write to {str(path)!r}: {error}; name another folder") from error
+        raise OutputError(
+            f"cannot write to {printable(str(path))}: {error}; name another folder"
+        ) from error
     except OSError as error:
         reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; name another folder"
-        raise OutputError(f"cannot write to {path}: {reason}") from error
+        raise OutputError(f"cannot write to {printable(str(path))}: {reason}") from error

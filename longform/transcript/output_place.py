@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from longform.media.policy import scheme_of
+from longform.errors import OutputError
+from longform.media.policy import redact, scheme_of
 
 
 class OutputPlace(Protocol):
@@ -28,12 +29,30 @@ class OutputPlace(Protocol):
 
 
 def open_place(target: str) -> OutputPlace:
-    """Return the place that a path or a URL names; touches nothing."""
+    """Return the place that a path or a URL names; touches nothing.
+
+    Raises:
+        OutputError: a file:// URL that names another host, or a name that is not UTF-8.
+    """
     scheme = scheme_of(target)
+    if not target.isascii() and not _is_utf8(target):
+        raise OutputError(f"cannot write to {redact(target)}: its name is not UTF-8")
     if scheme in ("", "file"):
         from longform.transcript.local_place import LocalPlace
 
-        return LocalPlace(Path(unquote(urlsplit(target).path) if scheme else target).absolute())
+        parts = urlsplit(target)
+        if scheme and parts.netloc not in ("", "localhost"):
+            raise OutputError(f"cannot write to {redact(target)}: that is another host")
+        return LocalPlace(Path(unquote(parts.path) if scheme else target).absolute())
     from longform.transcript.fsspec_place import FsspecPlace
 
     return FsspecPlace(target)
+
+
+def _is_utf8(text: str) -> bool:
+    """Tell whether the files that list their own addresses can hold this one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -7,7 +7,7 @@ import pytest
 
 from longform.errors import SourceRefusedError
 from longform.media.addresses import denial
-from longform.media.http_client import CheckedBackend
+from longform.media.http_client import CheckedBackend, require_well_formed
 from longform.media.policy import SourcePolicy
 
 DENIED = """
@@ -84,3 +84,33 @@ async def test_a_name_without_address_is_a_connect_error() -> None:
     """A name that does not resolve can be tried again later: DNS fails now and then."""
     with pytest.raises(httpcore.ConnectError):
         await CheckedBackend(SourcePolicy()).connect_tcp("no-such-name.invalid", 80, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        ("*", 80),
+        ("a b", 80),
+        ("127.0.0.1%00", 80),
+        ("::1%lo", 80),
+        ("a..b", 80),
+        ("a" * 64, 80),
+        ("a." * 200, 80),
+        ("", 80),
+        ("1.1.1.1", 0),
+        ("1.1.1.1", 65_536),
+        ("1.1.1.1", -80),
+    ],
+)
+async def test_what_is_no_host_and_port_is_not_resolved(host: str, port: int) -> None:
+    """Resolvers take strange names for strange addresses: none of these is asked for."""
+    with pytest.raises(SourceRefusedError, match="no valid host and port"):
+        await CheckedBackend(SourcePolicy(allow_private_hosts=True)).connect_tcp(host, port, 1.0)
+
+
+@pytest.mark.parametrize(
+    "host", ["example.org", "example.org.", "a_b.example", "xn--a-1ga.de", "1.1"]
+)
+def test_names_as_people_have_them_are_well_formed(host: str) -> None:
+    """Names with underscores, trailing dots and punycode are left to the resolver."""
+    require_well_formed(host, 443)

@@ -39,6 +39,10 @@ LARGE = random.Random(2).randbytes(2_500_000)
         ("http://[broken/x?secret", "http://…", "…"),
         ("/a/b\nc.mp3", "/a/b?c.mp3", "b?c.mp3"),
         ("https://h/a%0Ab.mp3", "https://h/a%0Ab.mp3", "ab.mp3"),
+        ("http://h\n:8/a\tb.mp3?s=1", "http://h%0A:8/a%09b.mp3", "ab.mp3"),
+        ("ht\ntp://h/x", "ht%0Atp://h/x", "x"),
+        ("http://h/\u202e3pm.mp3", "http://h/%E2%80%AE3pm.mp3", "3pm.mp3"),
+        ("/a/\udcff\u2028.mp3", "/a/??.mp3", "??.mp3"),
     ],
 )
 def test_what_people_may_see(url: str, shown: str, name: str) -> None:

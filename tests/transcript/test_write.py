@@ -205,7 +205,7 @@ def _a_file(folder: Path) -> Path:
         (lambda folder: str(folder / ("x" * 300)), "too long"),
         (lambda folder: f"{folder}/a\0b", "null"),
         (lambda _: "  ", "name one"),
-        (lambda _: "https://user:secret@example.org/out", "read only"),
+        (lambda _: "https://user:secret@example.org/out", "folders and object stores"),
         (lambda _: "nowhere://bucket/out", "'nowhere'"),
     ],
 )
