@@ -1,8 +1,10 @@
 """Stage `extract`: audio at 16 kHz mono, as a stream, of a window or of the whole recording."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
+
+import numpy as np
 
 from longform.chunking.micro_chunk import Pcm
 from longform.errors import (
@@ -13,16 +15,17 @@ from longform.errors import (
     TruncatedMediaError,
 )
 from longform.media.decoder import (
-    Decoding,
-    Outcome,
+    BLOCK_SAMPLES,
     find_ffmpeg,
     whole_command,
     window_command,
+    window_seek_sec,
 )
+from longform.media.decoding import Decoding, Outcome
 from longform.media.gateway import Served, serve
 from longform.media.recording import Recording
 from longform.media.source import Source
-from longform.timeline import Span, to_samples, to_seconds
+from longform.timeline import SAMPLE_RATE_HZ, Span, to_samples, to_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +59,14 @@ async def extract_window(
         command = window_command(
             find_ffmpeg(recording.ffmpeg),
             served.url,
-            recording.media.audio_stream,
+            recording.media,
             span,
             open_ended=open_ended,
         )
         position = span.start_sample
-        async with aclosing(_decode(command, served, recording.source)) as blocks:
+        from_sample = window_seek_sec(span) * SAMPLE_RATE_HZ
+        decoded = _decode(command, served, recording.source, span.start_sample - from_sample)
+        async with aclosing(decoded) as blocks:
             async for block in blocks:
                 part = block if open_ended else block[: span.end_sample - position]
                 position += len(part)
@@ -89,10 +94,12 @@ async def extract_all(recording: Recording) -> AsyncGenerator[Pcm, None]:
         command = whole_command(
             find_ffmpeg(recording.ffmpeg),
             served.url,
-            recording.media.audio_stream,
+            recording.media,
             limit_sec + OVERRUN_SEC,
         )
-        num_samples = 0
+        num_samples = recording.media.start_sample
+        for silence in silent_blocks(num_samples):
+            yield silence
         async with aclosing(_decode(command, served, recording.source)) as blocks:
             async for block in blocks:
                 num_samples += len(block)
@@ -102,17 +109,28 @@ async def extract_all(recording: Recording) -> AsyncGenerator[Pcm, None]:
                         "the longest that may be opened"
                     )
                 yield block
-    if num_samples == 0:
+    if num_samples == recording.media.start_sample:
         raise NotMediaError(f"{recording.source.name} holds no audio that can be decoded")
 
 
+def silent_blocks(num_samples: int) -> Iterator[Pcm]:
+    """Yield silence: what a player plays where a recording has no audio yet."""
+    for start in range(0, num_samples, BLOCK_SAMPLES):
+        yield np.zeros(min(BLOCK_SAMPLES, num_samples - start), "<i2")
+
+
 async def _decode(
-    command: Sequence[str], served: Served, source: Source
+    command: Sequence[str], served: Served, source: Source, due_sample: int | None = None
 ) -> AsyncGenerator[Pcm, None]:
+    """Yield what ffmpeg decodes, after silence where it begins later than `due_sample`."""
     num_samples = 0
-    async with Decoding(command) as decoding:
+    async with Decoding(command, served) as decoding:
         async with aclosing(decoding.blocks()) as blocks:
             async for block in blocks:
+                if num_samples == 0 and due_sample is not None:
+                    first_sample = to_samples(await decoding.first_time_sec() or 0.0)
+                    for silence in silent_blocks(first_sample - due_sample):
+                        yield silence
                 num_samples += len(block)
                 yield block
         outcome = await decoding.outcome()
