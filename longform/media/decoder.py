@@ -17,7 +17,7 @@ from typing import Any
 import ffmpeg
 
 from longform.errors import EnvironmentFaultError
-from longform.media.formats import INPUT_OPTIONS
+from longform.media.formats import INPUT_OPTIONS, WITHOUT_TIME_STAMPS
 from longform.media.probe import Media
 from longform.timeline import SAMPLE_RATE_HZ, Span
 
@@ -55,7 +55,9 @@ def find_ffmpeg(ffmpeg_path: str | None = None) -> str:
 
 def whole_command(binary: str, url: str, media: Media, max_duration_sec: float) -> list[str]:
     """Return the arguments that decode an audio stream from its first sample to its end."""
-    filters = [_follow_time_stamps(media), *_one_channel(media), _resampler(media)]
+    filters = [*_one_channel(media), _resampler(media)]
+    if media.container not in WITHOUT_TIME_STAMPS:
+        filters.insert(0, _follow_time_stamps(media))
     output = {"t": f"{max_duration_sec:.3f}", "af": ",".join(filters)}
     return _command(binary, url, media.audio_stream, {}, output)
 
@@ -100,6 +102,8 @@ def _jitter_sec(media: Media) -> float:
 
 
 def _resampler(media: Media) -> str:
+    if media.container in WITHOUT_TIME_STAMPS:
+        return f"aresample={SAMPLE_RATE_HZ}"
     return f"aresample={SAMPLE_RATE_HZ}:async=1:min_hard_comp={_jitter_sec(media)}"
 
 

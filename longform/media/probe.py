@@ -138,13 +138,17 @@ def _start(facts: dict[str, Any]) -> tuple[Fraction, tuple[str, ...]]:
 
 
 def _length_sec(facts: dict[str, Any]) -> Fraction | None:
-    """Return the length of the audio; that of the container counts from its start."""
+    """Return the length of the audio, as its stream says it, else its container.
+
+    A container's length counts from its first sound or picture; Matroska's from zero.
+    """
     ticks = facts["duration_ticks"]
     if ticks is not None and ticks > 0:
         return Fraction(facts["tick_sec"]) * ticks
     if facts["container_sec"] is not None and (whole := Fraction(facts["container_sec"])) > 0:
-        start_sec, _ = _start(facts)
-        return max(Fraction(0), whole - start_sec)
+        from_zero = facts["container"].startswith("matroska")
+        origin_sec = 0 if from_zero else Fraction(facts["origin_sec"])
+        return max(Fraction(0), whole + origin_sec - Fraction(facts["first_sec"]))
     return None
 
 
