@@ -67,7 +67,7 @@ async def transcribe(
     async with cancelled_by_sigterm(), ProgressReporter(name) as progress:
         async with open_workplace(settings) as workplace:
             source = await open_source(media_url, policy, workplace.scratch_dir)
-            media = await probe(source, policy, settings.ffmpeg)
+            media = await probe(source, policy, settings.ffmpeg, params.audio_stream)
             progress.expect(None, media.num_samples_estimate)
             run = Run(
                 run_id=str(flow_run.id),

@@ -21,7 +21,7 @@ from longform.settings import Settings
 from longform.timeline import Span
 
 PARALLEL_SEARCHES = 4  # of 10 s of audio each: enough to hide latency, too few to hurt a host
-PLAN_VERSION = 1  # raise when the same recording and parameters would be cut elsewhere
+PLAN_VERSION = 2  # raise when the same recording and parameters would be cut elsewhere
 
 
 class PlannedChunk(FrozenModel):
@@ -62,6 +62,7 @@ def plan_key(recording: Recording, params: TranscribeParams) -> str:
         PLAN_VERSION,
         recording.source.fingerprint,
         recording.media.audio_stream,
+        recording.media.channel,
         recording.media.access,
         params.macro_chunk_size_sec,
         params.split_search_sec,
@@ -166,11 +167,13 @@ def source_policy(settings: Settings) -> SourcePolicy:
     )
 
 
-async def open_recording(media_url: str, settings: Settings, scratch_dir: Path) -> Recording:
+async def open_recording(
+    media_url: str, settings: Settings, scratch_dir: Path, audio_stream: int | None = None
+) -> Recording:
     """Open and probe a recording under the operator's rules."""
     policy = source_policy(settings)
     source = await open_source(media_url, policy, scratch_dir)
-    media = await probe(source, policy, settings.ffmpeg)
+    media = await probe(source, policy, settings.ffmpeg, audio_stream)
     return Recording(source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg)
 
 

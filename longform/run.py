@@ -36,6 +36,7 @@ class Run:
         return chunk_key(
             fingerprint=self.recording.source.fingerprint,
             audio_stream=self.recording.media.audio_stream,
+            channel=self.recording.media.channel,
             span=chunk.span,
             open_ended=chunk.open_ended,
             params=self.params,
@@ -79,7 +80,7 @@ class Run:
             processing_duration_sec=processing_duration_sec,
             task=self.params.task,
             provenance=self.provenance(),
-            warnings=self.recording.source.warnings,
+            warnings=self.recording.source.warnings + self.recording.media.warnings,
             page=page_material(results, media),
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from longform.errors import NoAudioError, NotMediaError, SourceTooLargeError
 from longform.media.access import AudioIndex, choose_access
+from longform.media.channel_choice import channel_to_read, places_sec
 from longform.media.child_process import run_script
 from longform.media.formats import INPUT_OPTIONS
 from longform.media.gateway import Served, serve
@@ -16,7 +17,7 @@ from longform.media.mp4_boxes import read_audio_table
 from longform.media.policy import SourcePolicy
 from longform.media.source import Source
 from longform.params import FrozenModel
-from longform.timeline import SAMPLE_RATE_HZ
+from longform.timeline import SAMPLE_RATE_HZ, to_samples
 
 Access = Literal["windowed", "sequential"]
 
@@ -68,29 +69,36 @@ async def probe(
         table = None
         if facts["container"].startswith("mov"):
             table = await read_audio_table(served.read, source.length_bytes, facts["audio_stream"])
-    start_sec, warnings = _start(facts)
-    length_sec = _length_sec(facts)
-    duration_sec = None if length_sec is None else length_sec + start_sec
-    if duration_sec is not None and duration_sec > policy.max_duration_sec:
-        raise SourceTooLargeError(
-            f"{source.name} says it lasts {float(duration_sec):.0f} s; "
-            f"at most {policy.max_duration_sec:.0f} s may be opened"
+        start_sec, warnings = _start(facts)
+        length_sec = _length_sec(facts)
+        duration_sec = None if length_sec is None else float(length_sec + start_sec)
+        if duration_sec is not None and duration_sec > policy.max_duration_sec:
+            raise SourceTooLargeError(
+                f"{source.name} says it lasts {duration_sec:.0f} s; "
+                f"at most {policy.max_duration_sec:.0f} s may be opened"
+            )
+        index = _audio_index(facts, starts_at_zero=start_sec == 0 and facts["starts_at_zero"])
+        access, reason = choose_access(source, facts["container"], index, table)
+        channel, cancelled = await channel_to_read(
+            served,
+            facts["audio_stream"],
+            index.channels,
+            places_sec(source, access, duration_sec),
         )
-    index = _audio_index(facts, starts_at_zero=start_sec == 0 and facts["starts_at_zero"])
-    access, reason = choose_access(source, facts["container"], index, table)
     return Media(
         container=facts["container"],
         codec=index.codec,
         sample_rate_hz=index.sample_rate_hz,
         channels=index.channels,
         audio_stream=facts["audio_stream"],
-        duration_sec=None if duration_sec is None else float(duration_sec),
-        num_samples_estimate=None if duration_sec is None else round(duration_sec * SAMPLE_RATE_HZ),
+        channel=channel,
+        duration_sec=duration_sec,
+        num_samples_estimate=None if duration_sec is None else to_samples(duration_sec),
         start_sample=round(start_sec * SAMPLE_RATE_HZ),
         has_video=facts["has_video"],
         access=access,
         access_reason=reason,
-        warnings=warnings,
+        warnings=warnings + cancelled,
     )
 
 

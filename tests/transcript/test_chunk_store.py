@@ -211,6 +211,7 @@ def key_of(**changes: object) -> str:
     parts: dict[str, object] = {
         "fingerprint": "f",
         "audio_stream": 0,
+        "channel": None,
         "span": Span(0, 10),
         "open_ended": False,
         "params": TranscribeParams(),
@@ -225,6 +226,7 @@ def key_of(**changes: object) -> str:
     [
         {"fingerprint": "g"},
         {"audio_stream": 1},
+        {"channel": 0},
         {"span": Span(0, 11)},
         {"span": Span(1, 10)},
         {"open_ended": True},
@@ -282,7 +284,8 @@ def test_keys_are_equal_in_every_process() -> None:
         "from longform.transcript.chunk_store import chunk_key\n"
         "from longform.params import TranscribeParams\n"
         "from longform.timeline import Span\n"
-        "print(chunk_key(fingerprint='f', audio_stream=0, span=Span(0, 10), open_ended=False,"
+        "print(chunk_key(fingerprint='f', audio_stream=0, channel=None,"
+        " span=Span(0, 10), open_ended=False,"
         " params=TranscribeParams(), model_sha256='m', engine_identity='e'))"
     )
     output = subprocess.run(
