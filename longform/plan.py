@@ -10,9 +10,11 @@ from pydantic import Field
 
 from longform.chunking.macro import Split, choose_split, nominal_boundaries, search_window
 from longform.chunking.macro_cutter import MacroCutter, MacroEvent, MacroPcm
+from longform.media.damage import DamagedSpan, DamageReport
 from longform.media.extract import extract_all, extract_window
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Access, probe
+from longform.media.reading import silent_blocks
 from longform.media.recording import Recording
 from longform.media.source import open_source
 from longform.media.work_store import PcmWriter, WorkFile, WorkRun
@@ -28,7 +30,9 @@ class PlannedChunk(FrozenModel):
     """One macro chunk. `split` is the boundary at its end; None at the end of the recording.
 
     `open_ended` chunks read on to the end of the audio, wherever that turns out to be.
-    `audio` is where a sequential pass has put the chunk's audio, for this run only.
+    `audio` is where a sequential pass has put the chunk's audio, for this run only, and
+    `damaged` what it found missing or broken in it. At the end of the recording that may reach
+    beyond `end_sample`: what the header promised, and the file does not hold.
     """
 
     index: int
@@ -37,6 +41,7 @@ class PlannedChunk(FrozenModel):
     open_ended: bool = False
     split: Split | None = None
     audio: WorkFile | None = Field(None, exclude=True)
+    damaged: tuple[DamagedSpan, ...] = Field((), exclude=True)
 
     @property
     def span(self) -> Span:
@@ -76,7 +81,10 @@ async def find_split(recording: Recording, boundary_sample: int, params: Transcr
     """Read the search window around a nominal boundary and choose the split in it."""
     total_samples = recording.media.num_samples_estimate or 0
     window = search_window(boundary_sample, total_samples, params)
-    blocks = [block async for block in extract_window(recording, window, open_ended=False)]
+    damage = DamageReport()
+    blocks = [block async for block in extract_window(recording, window, damage=damage)]
+    missing = window.num_samples - sum(map(len, blocks))
+    blocks += silent_blocks(missing)
     return await asyncio.to_thread(choose_split, blocks, window, params)
 
 
@@ -122,8 +130,9 @@ async def sequential_chunks(
     The audio of every chunk whose index is not in `skip` is written to `spool`.
     """
     cutter = MacroCutter(params)
-    writer = _SpoolWriter(spool, skip)
-    async with aclosing(extract_all(recording)) as blocks:
+    damage = DamageReport()
+    writer = _SpoolWriter(spool, skip, damage)
+    async with aclosing(extract_all(recording, damage)) as blocks:
         async for block in blocks:
             for event in await asyncio.to_thread(cutter.push, block):
                 if (chunk := await writer.take(event)) is not None:
@@ -136,7 +145,8 @@ async def sequential_chunks(
 class _SpoolWriter:
     """Turns the cutter's events into files, and into chunks when those are complete."""
 
-    def __init__(self, spool: WorkRun | None, skip: Container[int]) -> None:
+    def __init__(self, spool: WorkRun | None, skip: Container[int], damage: DamageReport) -> None:
+        self._damage = damage
         self._spool = spool
         self._skip = skip
         self._open: PcmWriter | None = None
@@ -151,12 +161,16 @@ class _SpoolWriter:
             return None
         audio = await self._open.close() if self._open is not None else None
         self._open = None
+        is_last = event.split is None
         return PlannedChunk(
             index=event.index,
             start_sample=event.span.start_sample,
             end_sample=event.span.end_sample,
             split=event.split,
             audio=audio,
+            damaged=self._damage.within(
+                event.span.start_sample, None if is_last else event.span.end_sample
+            ),
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from longform import __version__
+from longform.errors import NotMediaError
 from longform.macro_chunk import AudioSource, MacroChunkJob, SpooledAudio, WindowAudio
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
@@ -61,7 +62,7 @@ class Run:
 
     def _audio(self, chunk: PlannedChunk) -> AudioSource:
         if chunk.audio is not None:
-            return SpooledAudio(file=chunk.audio)
+            return SpooledAudio(file=chunk.audio, damaged=chunk.damaged)
         return WindowAudio(recording=self.recording, open_ended=chunk.open_ended)
 
     def transcript(
@@ -73,6 +74,11 @@ class Run:
     ) -> TranscribeOutput:
         """Join what the chunks gave into one transcript on one timeline."""
         joined = join(results, failures)
+        if joined.coverage and all(part.kind == "damaged" for part in joined.coverage):
+            reason = joined.coverage[0].detail
+            raise NotMediaError(
+                f"{self.recording.source.name} holds no audio that can be decoded: {reason}"
+            )
         return to_output(
             segments=joined.segments,
             coverage=joined.coverage,

@@ -18,6 +18,7 @@ from longform.timeline import PCM_BYTES_PER_SAMPLE
 
 MESSAGES_KEPT = 20  # lines of ffmpeg's complaints
 GAPS_KEPT = 100_000  # a recording of a day that loses a packet every second
+LOOP_ROUNDS = 4  # of the event loop: poll, read, wake up, parse
 BLOCK_BYTES = BLOCK_SAMPLES * PCM_BYTES_PER_SAMPLE
 
 _NUMBER = re.compile(rb"\[error\] (-?\d+\.\d+)$")
@@ -88,6 +89,14 @@ class Decoding:
         """Return the time stamp of the first sample; None where there is none."""
         await self._first_jump.wait()
         return self.jumps[0].at_sec if self.jumps else None
+
+    async def catch_up(self) -> None:
+        """Let what ffmpeg said before it wrote the last block be read.
+
+        Both pipes are read by one event loop: what lies in one is taken in its next rounds.
+        """
+        for _ in range(LOOP_ROUNDS):
+            await asyncio.sleep(0)
 
     async def blocks(self) -> AsyncGenerator[Pcm, None]:
         """Yield the decoded audio; ffmpeg waits while the consumer does not ask for more."""

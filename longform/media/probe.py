@@ -23,6 +23,7 @@ Access = Literal["windowed", "sequential"]
 
 LOOK_CPU_SEC = 15  # seconds of CPU; the index of an mp4 of 24 h takes two
 LOOK_BYTES = 65_536  # bytes of what the child says
+STATING_LENGTH = frozenset({"aiff", "au", "caf", "flac", "mov", "tta", "w64", "wav"})
 LATEST_START_SEC = 3_600  # seconds; audio that begins later begins at once, with a warning
 
 
@@ -37,6 +38,8 @@ class Media(FrozenModel):
     channel: int | None = None  # the one that is read, from 0; None: a mix of all
     duration_sec: float | None
     num_samples_estimate: int | None  # at 16 kHz
+    promised_samples: int | None = None  # at 16 kHz; where a header or an index says so
+    origin_sec: float = 0.0  # the container's time at the recording's zero
     start_sample: int = 0  # where the audio begins on the recording's timeline, at 16 kHz
     has_video: bool
     access: Access
@@ -94,6 +97,8 @@ async def probe(
         channel=channel,
         duration_sec=duration_sec,
         num_samples_estimate=None if duration_sec is None else to_samples(duration_sec),
+        promised_samples=_promised_samples(facts, access, duration_sec),
+        origin_sec=float(Fraction(facts["origin_sec"])),
         start_sample=round(start_sec * SAMPLE_RATE_HZ),
         has_video=facts["has_video"],
         access=access,
@@ -152,12 +157,29 @@ def _length_sec(facts: dict[str, Any]) -> Fraction | None:
     """
     ticks = facts["duration_ticks"]
     if ticks is not None and ticks > 0:
-        return Fraction(facts["tick_sec"]) * ticks
+        return Fraction(facts["tick_sec"]) * int(ticks)
     if facts["container_sec"] is not None and (whole := Fraction(facts["container_sec"])) > 0:
         from_zero = facts["container"].startswith("matroska")
         origin_sec = 0 if from_zero else Fraction(facts["origin_sec"])
         return max(Fraction(0), whole + origin_sec - Fraction(facts["first_sec"]))
     return None
+
+
+def _promised_samples(
+    facts: dict[str, Any], access: Access, duration_sec: float | None
+) -> int | None:
+    """Return the length that the file itself states; None where it was estimated.
+
+    Others are measured (ogg, ts: the last time stamp) or guessed from the bit rate (mp3
+    without a LAME header, ADTS), or are those of the picture.
+    """
+    kind = facts["container"].split(",")[0]
+    is_own = facts["duration_ticks"] is not None and kind in STATING_LENGTH
+    is_tagged_mp3 = kind == "mp3" and Fraction(facts["first_sec"]) > 0
+    is_only = kind == "matroska" and facts["alone"]
+    if duration_sec is None or not (access == "windowed" or is_own or is_tagged_mp3 or is_only):
+        return None
+    return to_samples(duration_sec)
 
 
 def _audio_index(facts: dict[str, Any], *, starts_at_zero: bool) -> AudioIndex:
