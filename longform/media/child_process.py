@@ -20,7 +20,8 @@ MEMORY_LIMIT_BYTES = 2**30  # bytes of address space; ffmpeg and PyAV use half o
 PROGRESS_TIMEOUT_SEC = 15.0  # seconds in which a child must read or write something
 READ_BYTES = 65_536  # bytes; what a pipe holds
 
-_LAUNCHER = Path(__file__).with_name("limited_exec.py")
+_SCRIPTS = Path(__file__).parent
+_LAUNCHER = _SCRIPTS / "limited_exec.py"
 
 
 class Feed(Protocol):
@@ -139,7 +140,7 @@ async def run_script(
         cpu_sec: its ceiling of CPU time, in seconds.
         max_bytes: what it may write, in bytes; what is beyond is cut off.
     """
-    script = str(_LAUNCHER.with_name(name))
+    script = str(_SCRIPTS / name)
     # Not -I: PyAV may lie where PYTHONPATH says. -P: this folder's names hide nobody's.
     command = (sys.executable, "-P", script, json.dumps(order))
     watchdog = Watchdog(feed)

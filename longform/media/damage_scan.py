@@ -85,7 +85,7 @@ class _Tally:
 
     def _whole_frames_sec(self, num_bytes: int) -> float:
         lost_sec = num_bytes * self._good_sec / (self._good_bytes or 1)
-        return round(lost_sec / self._frame_sec) * self._frame_sec
+        return float(round(lost_sec / self._frame_sec) * self._frame_sec)
 
 
 def _decoded_sec(packet: Any) -> float | None:

@@ -77,8 +77,9 @@ class Reading:
             RetryableError: the source could not be read, or the decoder was interrupted twice.
             NotMediaError: nothing can be decoded.
         """
-        delivered = 0
-        for attempt in range(ATTEMPTS):
+        delivered, before, attempts = 0, 0, 0
+        while attempts < ATTEMPTS:
+            attempts += 1
             before, reached = delivered, 0
             async with Decoding(self._command, self._served) as decoding:
                 async with aclosing(self._placed(decoding)) as blocks:
@@ -96,7 +97,7 @@ class Reading:
                 return
             if outcome.stalled or (outcome.exit_code > 0 and not reached):
                 break
-        is_final = attempt == 0 or delivered <= before + SAME_PLACE_SAMPLES
+        is_final = attempts == 1 or delivered <= before + SAME_PLACE_SAMPLES
         self._end_early(outcome, delivered, is_final=is_final)
 
     def _end_early(self, outcome: Outcome, delivered: int, *, is_final: bool) -> None:

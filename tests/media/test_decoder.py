@@ -1,12 +1,15 @@
 """ffmpeg's arguments, and how its run is ended and reported."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from longform.errors import EnvironmentFaultError
+from longform.media.child_process import StalledError, Watchdog, child
 from longform.media.decoder import find_ffmpeg, whole_command, window_command
 from longform.media.decoding import Decoding
 from longform.media.formats import ALLOWED_DEMUXERS
@@ -139,3 +142,65 @@ async def test_memory_has_a_ceiling() -> None:
         async for _ in decoding.blocks():
             pass
         assert (await decoding.outcome()).exit_code == 7
+
+
+HANGING_CHILD = """
+import asyncio, sys
+from longform.media.child_process import child
+
+async def main():
+    command = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
+    async with child(command) as process:
+        print(process.pid, (await process.stdout.readline()).decode(), end="", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_that_hangs_without_its_pipes_dies_with_its_parent() -> None:
+    """A decoder in an endless loop notices no closed pipe; the kernel ends it all the same."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", HANGING_CHILD],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline().split()[0])
+    hanging = psutil.Process(pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    gone, _ = psutil.wait_procs([hanging], timeout=30)
+    assert gone or hanging.status() == psutil.STATUS_ZOMBIE
+
+
+class _Feed:
+    """A feed that delivers nothing, and may say that it waits for its source."""
+
+    bytes_sent = 0
+
+    def __init__(self, waits: int) -> None:
+        self._waits = waits
+
+    @property
+    def waits_for_source(self) -> bool:
+        """Wait a number of times."""
+        self._waits -= 1
+        return self._waits >= 0
+
+
+async def test_a_hang_is_told_from_waiting() -> None:
+    """A child is given up only when it does nothing though nothing keeps it waiting."""
+    feed = _Feed(waits=2)
+    async with child(_python("import time; time.sleep(600)")) as process:
+        assert process.stdout is not None
+        with pytest.raises(StalledError):
+            await Watchdog(feed, timeout_sec=0.05).read(process.stdout)
+    assert feed._waits == -1
+
+
+async def test_a_child_has_a_ceiling_of_time() -> None:
+    """A loop that only counts is ended by its ceiling of CPU."""
+    async with child(_python("while True: pass"), cpu_sec=1) as process:
+        assert await process.wait() < 0

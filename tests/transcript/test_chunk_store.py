@@ -258,6 +258,7 @@ OTHER_VALUES: dict[str, object] = {
     "word_timestamps": False,
     "initial_prompt": "Names: Ada.",
     "hotwords": "Ada",
+    "audio_stream": 1,
     "on_chunk_failure": "partial",
     "vad": VadParams(threshold=0.4),
     "fallback": FallbackParams(no_speech_threshold=0.5),
