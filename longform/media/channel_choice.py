@@ -17,7 +17,7 @@ from longform.media.policy import scheme_of
 from longform.media.source import Source
 
 STRETCH_SEC = 4.0
-MOST_STRETCHES = 12
+MOST_STRETCHES = 8
 SHARE_OF_BYTES = 0.02  # of a remote source that may be read for this
 BYTES_PER_STRETCH = 2**19  # bytes; two blocks of the cache
 CPU_SEC = 15

@@ -32,6 +32,9 @@ KINDS = {
 }
 
 
+SAMPLED = frozenset({("mp3", "zeroed"), ("m4a", "flipped"), ("flac", "zeroed"), ("ogg", "zeroed")})
+
+
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """20 s of quiet noise with marks at 2 and 16 s."""
@@ -72,8 +75,14 @@ def _damaged_sec(damage: DamageReport) -> float:
     return sum(one.span.duration_sec for one in damage.spans)
 
 
-@pytest.mark.parametrize("how", ["zeroed", "flipped"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        pytest.param(kind, how, marks=[] if (kind, how) in SAMPLED else pytest.mark.full)
+        for kind in KINDS
+        for how in ("zeroed", "flipped")
+    ],
+)
 async def test_what_follows_damage_stays_where_it_was(
     kind: str, how: str, marked: Path, policy: SourcePolicy, tmp_path: Path, ffmpeg_binary: str
 ) -> None:
@@ -94,6 +103,7 @@ async def test_what_follows_damage_stays_where_it_was(
     assert FROM * DURATION_SEC < last < TO * DURATION_SEC + spread_sec
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["ts", "flac", "ogg", "webm"])
 async def test_a_stretch_that_was_cut_out_is_silence(
     kind: str, marked: Path, policy: SourcePolicy, tmp_path: Path, ffmpeg_binary: str
