@@ -43,6 +43,7 @@ async def extract_window(
 
     Raises:
         RetryableError: the source could not be read, or ffmpeg was interrupted.
+        SourceTooLargeError: longer than the policy allows.
         TruncatedMediaError: the audio ends inside the span, and there is no `damage`.
         SourceError: the source changed, or cannot be decoded.
     """
@@ -71,6 +72,7 @@ async def extract_window(
             async for block in blocks:
                 part = block if open_ended else block[: span.end_sample - position]
                 position += len(part)
+                _require_allowed(recording, position)
                 yield part
     tolerance = to_samples(TAIL_SEC) if open_ended else 0
     if position >= span.end_sample - tolerance and not reading.gave_up:
@@ -120,11 +122,7 @@ async def extract_all(
         async with aclosing(reading.blocks()) as blocks:
             async for block in blocks:
                 position += len(block)
-                if position > to_samples(limit_sec):
-                    raise SourceTooLargeError(
-                        f"{recording.source.name} is longer than {limit_sec:.0f} s, "
-                        "the longest that may be opened"
-                    )
+                _require_allowed(recording, position)
                 yield block
     if position == first_sample:
         raise NotMediaError(f"{recording.source.name} holds no audio that can be decoded")
@@ -133,6 +131,15 @@ async def extract_all(
     if damage is not None and (is_short or reading.gave_up):
         reason = _ends_early(recording, position, reading)
         damage.add(position, max(position + 1, promised), reason)
+
+
+def _require_allowed(recording: Recording, position: int) -> None:
+    limit_sec = recording.policy.max_duration_sec
+    if position > to_samples(limit_sec):
+        raise SourceTooLargeError(
+            f"{recording.source.name} is longer than {limit_sec:.3f} s, "
+            "the longest that may be opened"
+        )
 
 
 def _ends_early(recording: Recording, position: int, reading: Reading) -> str:

@@ -77,8 +77,8 @@ async def probe(
         duration_sec = None if length_sec is None else float(length_sec + start_sec)
         if duration_sec is not None and duration_sec > policy.max_duration_sec:
             raise SourceTooLargeError(
-                f"{source.name} says it lasts {duration_sec:.0f} s; "
-                f"at most {policy.max_duration_sec:.0f} s may be opened"
+                f"{source.name} says it lasts {duration_sec:.3f} s; "
+                f"at most {policy.max_duration_sec:.3f} s may be opened"
             )
         index = _audio_index(facts, starts_at_zero=start_sec == 0 and facts["starts_at_zero"])
         access, reason = choose_access(source, facts["container"], index, table)
