@@ -27,6 +27,9 @@ def plan(
     split_search_sec: Annotated[
         float | None, typer.Option(help="How far around it a boundary is looked for, in seconds.")
     ] = None,
+    audio_stream: Annotated[
+        int | None, typer.Option(help="Which audio stream, from 0. Default: the default one.")
+    ] = None,
     allow_private_hosts: Annotated[
         bool, typer.Option("--allow-private-hosts", help="Let the URL point to a private address.")
     ] = False,
@@ -39,6 +42,7 @@ def plan(
     given = {
         "macro_chunk_size_sec": macro_chunk_size_sec,
         "split_search_sec": split_search_sec,
+        "audio_stream": audio_stream,
     }
     params = parse_params({name: value for name, value in given.items() if value is not None})
     settings = with_overrides(Settings(), allow_private_hosts=allow_private_hosts or None)
@@ -59,7 +63,9 @@ async def _plan(media: str, settings: Settings, params: TranscribeParams) -> tup
 
     check_exists(media)
     async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
-        recording = await open_recording(media, settings, workplace.scratch_dir)
+        recording = await open_recording(
+            media, settings, workplace.scratch_dir, params.audio_stream
+        )
         ending.callback(discard_blocks, recording.policy.block_dir, recording.source.blocks)
         return recording, await make_plan(recording, params)
 
@@ -72,7 +78,7 @@ def _print(recording: Recording, made: Plan) -> None:
     facts.add_row("container", f"{media.container}, {media.codec}")
     facts.add_row("access", f"{media.access}: {media.access_reason}")
     facts.add_row("duration", f"{to_seconds(made.total_samples):.3f} s")
-    for warning in source.warnings:
+    for warning in source.warnings + media.warnings:
         facts.add_row("warning", escape(warning))
     console.print(facts)
     table = Table("chunk", "from (s)", "to (s)", "length (s)", "cut at its end")

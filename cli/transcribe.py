@@ -107,6 +107,13 @@ def transcribe(
     hotwords: Annotated[
         str | None, typer.Option(help="Words that are likely to occur.", rich_help_panel=MODEL)
     ] = None,
+    audio_stream: Annotated[
+        int | None,
+        typer.Option(
+            help="Which audio stream, from 0. Default: the default one, else the first.",
+            rich_help_panel=CUTTING,
+        ),
+    ] = None,
     macro_chunk_size_sec: Annotated[
         float | None,
         typer.Option(

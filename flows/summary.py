@@ -40,6 +40,7 @@ def summary(output: TranscribeOutput, results: Sequence[ChunkResult], num_cached
 
 def _figures(output: TranscribeOutput, results: Sequence[ChunkResult], num_cached: int) -> str:
     rows = (
+        ("Status", output.status.replace("_", " ")),
         ("Duration", f"{output.input_duration_sec:.1f} s"),
         ("Processing", f"{output.processing_duration_sec:.1f} s"),
         ("Speedup", f"{output.speedup:.1f} x real time"),

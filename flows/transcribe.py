@@ -2,10 +2,11 @@
 
 import time
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from prefect import flow
 from prefect.runtime import deployment, flow_run
+from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
@@ -70,7 +71,7 @@ async def transcribe(
         async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
             source = await open_source(media_url, policy, workplace.scratch_dir)
             ending.callback(discard_blocks, policy.block_dir, source.blocks)
-            media = await probe(source, policy, settings.ffmpeg)
+            media = await probe(source, policy, settings.ffmpeg, params.audio_stream)
             progress.expect(None, media.num_samples_estimate)
             run = Run(
                 run_id=str(flow_run.id),
@@ -104,7 +105,20 @@ async def transcribe(
         output = await write_outputs(output, output_formats, target)
         await publish_summary(output, outcomes.results, outcomes.num_cached)
         progress.stage("done")
-    return conclude(output, outcomes, params)
+    return ended(conclude(output, outcomes, params))
+
+
+def ended(output: TranscribeOutput) -> TranscribeOutput:
+    """Return what ends the run as Completed; under a name of its own where there is damage."""
+    if output.status != "complete_with_damage":
+        return output
+    state: Any = Completed(
+        name="CompleteWithDamage",
+        message=f"{output.damaged_sec:.2f} s of the recording are damaged",
+        data=output,
+    )
+    # Prefect takes a returned state for the run's own, and gives callers its data.
+    return cast("TranscribeOutput", state)
 
 
 def raise_if_changed(outcomes: ChunkOutcomes) -> None:

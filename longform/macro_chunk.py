@@ -20,6 +20,7 @@ from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk, Pcm
 from longform.media import address_book
 from longform.media.address_book import Entry
+from longform.media.damage import DamagedSpan, DamageReport
 from longform.media.extract import extract_all, extract_window
 from longform.media.recording import Recording
 from longform.media.work_store import WorkFile, WorkRun, read_blocks
@@ -31,6 +32,7 @@ from longform.speech.engine import EngineSpec, MicroResult
 from longform.speech.engine_choice import decode_options, worker_engine
 from longform.timeline import Span, require_tiling, to_seconds
 from longform.transcript.chunk_store import ChunkStore
+from longform.transcript.coverage import overlaid
 from longform.transcript.page.material import Peaks
 from longform.transcript.segment import ChunkResult, ChunkStats, Interval
 
@@ -50,6 +52,7 @@ class SpooledAudio(FrozenModel):
 
     kind: Literal["spool"] = "spool"
     file: WorkFile
+    damaged: tuple[DamagedSpan, ...] = ()
 
 
 class WholeAudio(FrozenModel):
@@ -129,10 +132,11 @@ async def transcribe_macro_chunk(
     started_sec = time.time()
     chunker = micro_chunker(job.params, job.start_sample)
     peaks = Peaks(job.start_sample)
+    damage = DamageReport()
     with batcher.open_stream(decode_options(job.params)) as stream:
         decoding = _Decoding(job, stream, on_micro_done)
         try:
-            async with aclosing(_read(job)) as blocks:
+            async with aclosing(_read(job, damage)) as blocks:
                 async for block in blocks:
                     peaks.push(block)
                     await decoding.add(await asyncio.to_thread(chunker.push, block))
@@ -141,7 +145,8 @@ async def transcribe_macro_chunk(
             results = await decoding.results()
         finally:
             decoding.abandon()
-    result = _result(job, decoding.spans, chunker.non_speech, results, started_sec)
+    coverage = _coverage(job, decoding.spans, chunker.non_speech, damage)
+    result = _result(job, decoding.spans, coverage, results, started_sec)
     return result.model_copy(update={"peaks": peaks.bars()})
 
 
@@ -203,23 +208,26 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _read(job: MacroChunkJob) -> AsyncGenerator[Pcm, None]:
+def _read(job: MacroChunkJob, damage: DamageReport) -> AsyncGenerator[Pcm, None]:
     if isinstance(job.audio, SpooledAudio):
+        for known in job.audio.damaged:
+            damage.add(known.start_sample, known.end_sample, known.reason)
         return read_blocks(job.audio.file)
     if isinstance(job.audio, WholeAudio):
-        return extract_all(job.audio.recording)
-    return extract_window(job.audio.recording, job.span, open_ended=job.audio.open_ended)
+        return extract_all(job.audio.recording, damage)
+    return extract_window(
+        job.audio.recording, job.span, open_ended=job.audio.open_ended, damage=damage
+    )
 
 
 def _result(
     job: MacroChunkJob,
     spoken: Sequence[Span],
-    silent: Sequence[Span],
+    coverage: tuple[Interval, ...],
     results: Sequence[MicroResult],
     started_sec: float,
 ) -> ChunkResult:
     ended_sec = time.time()
-    coverage = _coverage(job, spoken, silent)
     segments = tuple(
         segment.model_copy(update={"macro_chunk": job.index, "micro_chunk": number})
         for number, result in enumerate(results)
@@ -249,7 +257,7 @@ def _result(
 
 
 def _coverage(
-    job: MacroChunkJob, spoken: Sequence[Span], silent: Sequence[Span]
+    job: MacroChunkJob, spoken: Sequence[Span], silent: Sequence[Span], damage: DamageReport
 ) -> tuple[Interval, ...]:
     kinds = [(span, "speech") for span in spoken] + [(span, "non_speech") for span in silent]
     kinds.sort()
@@ -257,9 +265,32 @@ def _coverage(
     require_tiling(
         spans, Span(job.start_sample, spans[-1].end_sample if spans else job.start_sample)
     )
-    return tuple(
+    heard = [
         Interval.model_validate(
             {"start_sample": span.start_sample, "end_sample": span.end_sample, "kind": kind}
         )
         for span, kind in kinds
+    ]
+    return overlaid(
+        heard, _damaged(job, damage, spans[-1].end_sample if spans else job.start_sample)
     )
+
+
+def _damaged(job: MacroChunkJob, damage: DamageReport, end_sample: int) -> list[Interval]:
+    """Return the chunk's own damage; what follows its audio must do so without a gap."""
+    # A window is read from seconds before it, and packets reach over its end.
+    reaches_out = not isinstance(job.audio, WindowAudio) or job.audio.open_ended
+    intervals = []
+    for one in damage.within(job.start_sample, None if reaches_out else job.end_sample):
+        if one.start_sample > end_sample:
+            break
+        end_sample = max(end_sample, one.end_sample)
+        intervals.append(
+            Interval(
+                start_sample=one.start_sample,
+                end_sample=one.end_sample,
+                kind="damaged",
+                detail=one.reason,
+            )
+        )
+    return intervals

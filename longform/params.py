@@ -157,7 +157,16 @@ class TranscribeParams(FrozenModel):
     hotwords: str | None = Field(
         None, max_length=2_000, description="Words and phrases that are likely to occur."
     )
-    channels: Literal["mix"] = Field("mix", description="'mix' folds all audio channels into one.")
+    audio_stream: int | None = Field(
+        None,
+        ge=0,
+        le=999,
+        description="Which audio stream of the recording, counted from 0. Empty: the default one, else the first.",
+    )
+    channels: Literal["mix"] = Field(
+        "mix",
+        description="'mix' folds all audio channels into one; where they would cancel each other out, one channel is taken.",
+    )
     on_chunk_failure: OnChunkFailure = Field(
         "fail",
         description="When a chunk fails for good: 'fail' ends the run as failed, 'partial' as completed. Both write what was transcribed and name what is missing.",

@@ -12,9 +12,11 @@ from longform.chunking.macro import Split, choose_split, nominal_boundaries, sea
 from longform.chunking.macro_cutter import MacroCutter, MacroEvent, MacroPcm
 from longform.media import address_book
 from longform.media.address_book import Entry
+from longform.media.damage import DamagedSpan, DamageReport
 from longform.media.extract import extract_all, extract_window
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Access, probe
+from longform.media.reading import silent_blocks
 from longform.media.recording import Recording
 from longform.media.source import open_source
 from longform.media.work_store import PcmWriter, WorkFile, WorkRun
@@ -23,14 +25,16 @@ from longform.settings import Settings
 from longform.timeline import Span
 
 PARALLEL_SEARCHES = 4  # of 10 s of audio each: enough to hide latency, too few to hurt a host
-PLAN_VERSION = 1  # raise when the same recording and parameters would be cut elsewhere
+PLAN_VERSION = 2  # raise when the same recording and parameters would be cut elsewhere
 
 
 class PlannedChunk(FrozenModel):
     """One macro chunk. `split` is the boundary at its end; None at the end of the recording.
 
     `open_ended` chunks read on to the end of the audio, wherever that turns out to be.
-    `audio` is where a sequential pass has put the chunk's audio, for this run only.
+    `audio` is where a sequential pass has put the chunk's audio, for this run only, and
+    `damaged` what it found missing or broken in it. At the end of the recording that may reach
+    beyond `end_sample`: what the header promised, and the file does not hold.
     """
 
     index: int
@@ -39,6 +43,7 @@ class PlannedChunk(FrozenModel):
     open_ended: bool = False
     split: Split | None = None
     audio: WorkFile | None = Field(None, exclude=True)
+    damaged: tuple[DamagedSpan, ...] = Field((), exclude=True)
 
     @property
     def span(self) -> Span:
@@ -64,6 +69,7 @@ def plan_key(recording: Recording, params: TranscribeParams) -> str:
         PLAN_VERSION,
         recording.source.fingerprint,
         recording.media.audio_stream,
+        recording.media.channel,
         recording.media.access,
         params.macro_chunk_size_sec,
         params.split_search_sec,
@@ -86,7 +92,10 @@ async def find_split(
     address_book.enter(address)
     total_samples = recording.media.num_samples_estimate or 0
     window = search_window(boundary_sample, total_samples, params)
-    blocks = [block async for block in extract_window(recording, window, open_ended=False)]
+    damage = DamageReport()
+    blocks = [block async for block in extract_window(recording, window, damage=damage)]
+    missing = window.num_samples - sum(map(len, blocks))
+    blocks += silent_blocks(missing)
     return await asyncio.to_thread(choose_split, blocks, window, params)
 
 
@@ -132,8 +141,9 @@ async def sequential_chunks(
     The audio of every chunk whose index is not in `skip` is written to `spool`.
     """
     cutter = MacroCutter(params)
-    writer = _SpoolWriter(spool, skip)
-    async with aclosing(extract_all(recording)) as blocks:
+    damage = DamageReport()
+    writer = _SpoolWriter(spool, skip, damage)
+    async with aclosing(extract_all(recording, damage)) as blocks:
         async for block in blocks:
             for event in await asyncio.to_thread(cutter.push, block):
                 if (chunk := await writer.take(event)) is not None:
@@ -146,7 +156,8 @@ async def sequential_chunks(
 class _SpoolWriter:
     """Turns the cutter's events into files, and into chunks when those are complete."""
 
-    def __init__(self, spool: WorkRun | None, skip: Container[int]) -> None:
+    def __init__(self, spool: WorkRun | None, skip: Container[int], damage: DamageReport) -> None:
+        self._damage = damage
         self._spool = spool
         self._skip = skip
         self._open: PcmWriter | None = None
@@ -161,12 +172,16 @@ class _SpoolWriter:
             return None
         audio = await self._open.close() if self._open is not None else None
         self._open = None
+        is_last = event.split is None
         return PlannedChunk(
             index=event.index,
             start_sample=event.span.start_sample,
             end_sample=event.span.end_sample,
             split=event.split,
             audio=audio,
+            damaged=self._damage.within(
+                event.span.start_sample, None if is_last else event.span.end_sample
+            ),
         )
 
 
@@ -183,11 +198,13 @@ def source_policy(settings: Settings) -> SourcePolicy:
     )
 
 
-async def open_recording(media_url: str, settings: Settings, scratch_dir: Path) -> Recording:
+async def open_recording(
+    media_url: str, settings: Settings, scratch_dir: Path, audio_stream: int | None = None
+) -> Recording:
     """Open and probe a recording under the operator's rules."""
     policy = source_policy(settings)
     source = await open_source(media_url, policy, scratch_dir)
-    media = await probe(source, policy, settings.ffmpeg)
+    media = await probe(source, policy, settings.ffmpeg, audio_stream)
     return Recording(source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg)
 
 

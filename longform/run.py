@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from longform import __version__
+from longform.errors import NotMediaError
 from longform.macro_chunk import AudioSource, MacroChunkJob, SpooledAudio, WindowAudio
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
@@ -36,6 +37,7 @@ class Run:
         return chunk_key(
             fingerprint=self.recording.source.fingerprint,
             audio_stream=self.recording.media.audio_stream,
+            channel=self.recording.media.channel,
             span=chunk.span,
             open_ended=chunk.open_ended,
             params=self.params,
@@ -60,7 +62,7 @@ class Run:
 
     def _audio(self, chunk: PlannedChunk) -> AudioSource:
         if chunk.audio is not None:
-            return SpooledAudio(file=chunk.audio)
+            return SpooledAudio(file=chunk.audio, damaged=chunk.damaged)
         return WindowAudio(recording=self.recording, open_ended=chunk.open_ended)
 
     def transcript(
@@ -72,6 +74,11 @@ class Run:
     ) -> TranscribeOutput:
         """Join what the chunks gave into one transcript on one timeline."""
         joined = join(results, failures)
+        if joined.coverage and all(part.kind == "damaged" for part in joined.coverage):
+            reason = joined.coverage[0].detail
+            raise NotMediaError(
+                f"{self.recording.source.name} holds no audio that can be decoded: {reason}"
+            )
         return to_output(
             segments=joined.segments,
             coverage=joined.coverage,
@@ -79,7 +86,7 @@ class Run:
             processing_duration_sec=processing_duration_sec,
             task=self.params.task,
             provenance=self.provenance(),
-            warnings=self.recording.source.warnings,
+            warnings=self.recording.source.warnings + self.recording.media.warnings,
             page=page_material(results, media),
         )
 

@@ -10,6 +10,8 @@ from longform.media.source import Source
 
 
 @task(name="probe", task_run_name="probe", cache_policy=NO_CACHE)
-async def probe(source: Source, policy: SourcePolicy, ffmpeg: str | None) -> Media:
+async def probe(
+    source: Source, policy: SourcePolicy, ffmpeg: str | None, audio_stream: int | None
+) -> Media:
     """Read container, streams, duration and access mode."""
-    return await domain.probe(source, policy, ffmpeg)
+    return await domain.probe(source, policy, ffmpeg, audio_stream)

@@ -1,46 +1,33 @@
-"""ffmpeg as a child process: which binary, which arguments, and how it is run and ended.
+"""ffmpeg's part in a recording: which binary, and with which arguments it decodes.
 
-It needs no signal at its parent's death: both its input (the gateway) and its output (a
-pipe) end with this process, and ffmpeg ends with either of them.
+Facts that the arguments rest on, the same in ffmpeg 5.1 and 9.0:
+
+- ffmpeg subtracts the container's start time, and otherwise counts samples: a gap between two
+  time stamps is closed. `aresample=async=1` fills and trims by time stamps instead, without
+  stretching anything. On undisturbed files it changes no sample.
+- Vorbis in Ogg has time stamps that waver by 10 ms at every page; others by 1 ms at most.
+- When rate or layout change inside a stream, ffmpeg builds its filters anew: `first_pts` would
+  pad from zero again there. It also moves the resampler's phase. So the silence in front of
+  late audio is put there by `extract`, which is told of the first time stamp.
 """
 
-import asyncio
-import resource
 import shutil
-from collections import deque
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ffmpeg
-import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
 from longform.errors import EnvironmentFaultError
-from longform.media.formats import INPUT_OPTIONS
-from longform.timeline import PCM_BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Span
+from longform.media.formats import INPUT_OPTIONS, WITHOUT_TIME_STAMPS
+from longform.media.probe import Media
+from longform.timeline import SAMPLE_RATE_HZ, Span
 
 BLOCK_SAMPLES = 65_536  # samples per yielded block: about 4 s
-MEMORY_LIMIT_BYTES = 4 * 2**30  # bytes of address space; ffmpeg uses well under 1 GiB
-MESSAGES_KEPT = 20  # lines of ffmpeg's complaints
 PREROLL_SEC = 3  # seconds decoded before a window, so that the decoder's state has settled
 SETTLE_SEC = 1  # seconds of that which never reach the resampler
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run of ffmpeg ended: its exit code (negative: a signal) and its complaints."""
-
-    exit_code: int
-    messages: tuple[str, ...]
-    num_messages: int
-
-    @property
-    def last_message(self) -> str:
-        """The last complaint, or the exit code where there was none."""
-        return self.messages[-1] if self.messages else f"exit code {self.exit_code}"
+LONGEST_GAP_SEC = 3_600  # seconds without audio that are kept; a longer jump is closed
+BACKWARDS_SEC = 0.1  # seconds of overlap that are trimmed; a longer one is a new beginning
+JITTER_SEC = 0.015  # seconds; less than a frame of any codec but AAC at 96 kHz
+WAVERING_SEC = {"vorbis": 0.1}  # codecs whose time stamps are less exact
 
 
 def find_ffmpeg(ffmpeg_path: str | None = None) -> str:
@@ -66,13 +53,22 @@ def find_ffmpeg(ffmpeg_path: str | None = None) -> str:
         ) from error
 
 
-def whole_command(binary: str, url: str, audio_stream: int, max_duration_sec: float) -> list[str]:
-    """Return the arguments that decode an audio stream from its start to its end."""
-    return _command(binary, url, audio_stream, {}, {"t": f"{max_duration_sec:.3f}"})
+def whole_command(binary: str, url: str, media: Media, max_duration_sec: float) -> list[str]:
+    """Return the arguments that decode an audio stream from its first sample to its end."""
+    filters = [*_one_channel(media), _resampler(media)]
+    if media.container not in WITHOUT_TIME_STAMPS:
+        filters.insert(0, _follow_time_stamps(media))
+    output = {"t": f"{max_duration_sec:.3f}", "af": ",".join(filters)}
+    return _command(binary, url, media.audio_stream, {}, output)
+
+
+def window_seek_sec(span: Span) -> int:
+    """Return the second from which a window's time stamps count."""
+    return max(0, span.start_sample // SAMPLE_RATE_HZ - PREROLL_SEC)
 
 
 def window_command(
-    binary: str, url: str, audio_stream: int, span: Span, *, open_ended: bool
+    binary: str, url: str, media: Media, span: Span, *, open_ended: bool
 ) -> list[str]:
     """Return the arguments that decode exactly `span`, or from its start to the end.
 
@@ -81,15 +77,19 @@ def window_command(
     seconds its phase is that of a pass from the start, and the samples are the same.
     The cut at the window's own start is by time stamp, after the resampler.
     """
-    seek_sec = max(0, span.start_sample // SAMPLE_RATE_HZ - PREROLL_SEC)
+    seek_sec = window_seek_sec(span)
     before: dict[str, Any] = {"ss": seek_sec} if seek_sec else {}
     start_sample = span.start_sample - seek_sec * SAMPLE_RATE_HZ
-    after: dict[str, Any] = {"ss": _exact_sec(start_sample)}
-    if seek_sec:
-        after["af"] = f"atrim=start={SETTLE_SEC}"
+    filters = [
+        *([f"atrim=start={SETTLE_SEC}"] if seek_sec else []),
+        _follow_time_stamps(media),
+        *_one_channel(media),
+        _resampler(media),
+    ]
+    after: dict[str, Any] = {"ss": _exact_sec(start_sample), "af": ",".join(filters)}
     if not open_ended:
         after["t"] = _exact_sec(span.num_samples)
-    return _command(binary, url, audio_stream, before, after)
+    return _command(binary, url, media.audio_stream, before, after)
 
 
 def _exact_sec(samples: int) -> str:
@@ -97,10 +97,47 @@ def _exact_sec(samples: int) -> str:
     return f"{samples / SAMPLE_RATE_HZ:.7f}"
 
 
+def _jitter_sec(media: Media) -> float:
+    return WAVERING_SEC.get(media.codec, JITTER_SEC)
+
+
+def _resampler(media: Media) -> str:
+    if media.container in WITHOUT_TIME_STAMPS:
+        return f"aresample={SAMPLE_RATE_HZ}"
+    return f"aresample={SAMPLE_RATE_HZ}:async=1:min_hard_comp={_jitter_sec(media)}"
+
+
+def _one_channel(media: Media) -> list[str]:
+    return [] if media.channel is None else [f"pan=mono|c0=c{media.channel}"]
+
+
+def _follow_time_stamps(media: Media) -> str:
+    """Return a filter that closes impossible jumps, and tells of every gap on stderr.
+
+    `print` writes two lines per event, in seconds: where, and by how much time stamps jump;
+    at the first sample the jump is 0. The expression runs once a frame, and once more at the
+    end of the audio with a time that means nothing.
+    Variables: 0 the time stamp that is due, 1 what closed jumps have added up to, 2 the jump,
+    3 the time stamp that is given out.
+    """
+    steps = (
+        "if(eq(N,0),print(PTS/SR,16)*0+print(0,16)*0+st(0,PTS))*0",
+        "st(2,PTS+ld(1)-ld(0))*0",
+        f"if(gt(abs(ld(2)),{_jitter_sec(media)}*SR),print(ld(0)/SR,16)*0+print(ld(2)/SR,16)*0)",
+        f"if(gt(ld(2),{LONGEST_GAP_SEC}*SR)+lt(ld(2),-{BACKWARDS_SEC}*SR),st(1,ld(1)-ld(2)))*0",
+        "st(3,PTS+ld(1))*0",
+        "st(0,ld(3)+S)*0",
+        "ld(3)",
+    )
+    return "asetpts=" + "+".join(steps).replace(",", r"\,")
+
+
 def _command(
     binary: str, url: str, audio_stream: int, before: dict[str, Any], after: dict[str, Any]
 ) -> list[str]:
-    stream = ffmpeg.input(url, **INPUT_OPTIONS, threads=1, **before)[f"a:{audio_stream}"]
+    stream = ffmpeg.input(url, **INPUT_OPTIONS, err_detect="crccheck", threads=1, **before)[
+        f"a:{audio_stream}"
+    ]
     output = ffmpeg.output(
         stream,
         "pipe:1",
@@ -114,95 +151,7 @@ def _command(
         flush_packets=0,  # whole buffers: a write per packet would wake us 100 times a second
         **after,
     ).global_args("-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+error")
+    # Formats with resets (ts): ffmpeg would close gaps of over 10 s, which were lost audio.
+    output = output.global_args("-dts_delta_threshold", str(LONGEST_GAP_SEC))
     arguments: list[str] = output.compile(cmd=binary)
     return arguments
-
-
-class Decoding:
-    """A running ffmpeg. Leaving the context ends it, however it is left."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = command
-        self._messages: deque[str] = deque(maxlen=MESSAGES_KEPT)
-        self._num_messages = 0
-
-    async def __aenter__(self) -> Self:
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=BLOCK_SAMPLES * PCM_BYTES_PER_SAMPLE,
-                start_new_session=True,  # a Ctrl-C is for us to handle
-            )
-        except OSError as error:
-            raise EnvironmentFaultError(
-                f"ffmpeg cannot be started: {error.strerror}; see LONGFORM_FFMPEG"
-            ) from error
-        self._limit_memory()
-        self._listening = asyncio.create_task(self._listen())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._process.returncode is None:
-            self._kill()
-        await asyncio.shield(asyncio.ensure_future(self._reap()))
-
-    async def blocks(self) -> AsyncGenerator[Pcm, None]:
-        """Yield the decoded audio; ffmpeg waits while the consumer does not ask for more."""
-        assert self._process.stdout is not None
-        more = True
-        while more:
-            try:
-                data = await self._process.stdout.readexactly(BLOCK_SAMPLES * PCM_BYTES_PER_SAMPLE)
-            except asyncio.IncompleteReadError as end:
-                data, more = end.partial, False
-            whole = len(data) - len(data) % PCM_BYTES_PER_SAMPLE
-            if whole:
-                yield np.frombuffer(data[:whole], dtype="<i2")
-
-    async def outcome(self) -> Outcome:
-        """Wait for the end and return how it came. Only after the last block."""
-        await self._listening
-        exit_code = await self._process.wait()
-        return Outcome(exit_code, tuple(self._messages), self._num_messages)
-
-    async def _listen(self) -> None:
-        """Take ffmpeg's complaints as they come: a full pipe would stop it."""
-        assert self._process.stderr is not None
-        rest = b""
-        while part := await self._process.stderr.read(4_096):
-            *lines, rest = (rest + part[-4_096:]).split(b"\n")
-            self._keep(lines)
-            rest = rest[-1_024:]
-        self._keep([rest])
-
-    def _keep(self, lines: Sequence[bytes]) -> None:
-        texts = [line.decode(errors="replace").strip() for line in lines]
-        self._num_messages += sum(map(bool, texts))
-        self._messages.extend(text[:300] for text in texts if text)
-
-    def _limit_memory(self) -> None:
-        if hasattr(resource, "prlimit"):  # Linux
-            limits = (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES)
-            # It may have ended already, or this machine may forbid it.
-            with suppress(ProcessLookupError, PermissionError):
-                resource.prlimit(self._process.pid, resource.RLIMIT_AS, limits)
-
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.kill()
-
-    async def _reap(self) -> None:
-        # Its pipes must be emptied, or asyncio would wait for their end for ever.
-        assert self._process.stdout is not None
-        while await self._process.stdout.read(BLOCK_SAMPLES):
-            pass
-        await self._listening
-        await self._process.wait()

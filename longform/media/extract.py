@@ -1,51 +1,50 @@
 """Stage `extract`: audio at 16 kHz mono, as a stream, of a window or of the whole recording."""
 
-import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from longform.chunking.micro_chunk import Pcm
 from longform.errors import (
-    DecodeInterruptedError,
     InvariantError,
     NotMediaError,
     SourceTooLargeError,
     TruncatedMediaError,
 )
-from longform.media.decoder import (
-    Decoding,
-    Outcome,
-    find_ffmpeg,
-    whole_command,
-    window_command,
-)
-from longform.media.gateway import Served, serve
+from longform.media.damage import DamageReport
+from longform.media.decoder import find_ffmpeg, whole_command, window_command, window_seek_sec
+from longform.media.gateway import serve
+from longform.media.reading import Reading, silent_blocks
 from longform.media.recording import Recording
-from longform.media.source import Source
-from longform.timeline import Span, to_samples, to_seconds
-
-logger = logging.getLogger(__name__)
+from longform.timeline import SAMPLE_RATE_HZ, Span, to_samples, to_seconds
 
 OVERRUN_SEC = 1.0  # seconds decoded beyond the longest duration, to notice that it is exceeded
+TAIL_SEC = 0.25  # seconds by which headers are wrong: priming, padding and rounding
 
 
 async def extract_window(
-    recording: Recording, span: Span, *, open_ended: bool = False
+    recording: Recording,
+    span: Span,
+    *,
+    open_ended: bool = False,
+    damage: DamageReport | None = None,
 ) -> AsyncGenerator[Pcm, None]:
     """Yield the audio of `span`, reading only the byte ranges it needs.
 
     Args:
         recording: one whose access is windowed.
         span: what to decode, on the recording's timeline.
-        open_ended: go on to the end of the audio, wherever it is; then fewer samples than
-            planned are no error.
+        open_ended: go on to the end of the audio, wherever it is.
+        damage: takes what was lost. It names the rest of the span where the audio ends too
+            soon; without it that is an error.
 
     Yields:
-        int16 blocks, exactly `span.num_samples` samples in all unless open-ended.
+        int16 blocks, exactly `span.num_samples` samples in all unless the audio ends before,
+        or the span is open-ended.
 
     Raises:
         RetryableError: the source could not be read, or ffmpeg was interrupted.
-        TruncatedMediaError: the audio ends inside the span.
+        SourceTooLargeError: longer than the policy allows.
+        TruncatedMediaError: the audio ends inside the span, and there is no `damage`.
         SourceError: the source changed, or cannot be decoded.
     """
     if recording.media.access != "windowed":
@@ -53,28 +52,49 @@ async def extract_window(
     if span.num_samples == 0 and not open_ended:
         return
     async with serve(recording.source, recording.policy) as served:
-        command = window_command(
-            find_ffmpeg(recording.ffmpeg),
-            served.url,
-            recording.media.audio_stream,
-            span,
-            open_ended=open_ended,
+        reading = Reading(
+            recording,
+            served,
+            window_command(
+                find_ffmpeg(recording.ffmpeg),
+                served.url,
+                recording.media,
+                span,
+                open_ended=open_ended,
+            ),
+            span.start_sample,
+            from_sample=window_seek_sec(span) * SAMPLE_RATE_HZ,
+            end_sample=span.end_sample,
+            damage=damage,
         )
         position = span.start_sample
-        async with aclosing(_decode(command, served, recording.source)) as blocks:
+        async with aclosing(reading.blocks()) as blocks:
             async for block in blocks:
                 part = block if open_ended else block[: span.end_sample - position]
                 position += len(part)
+                _require_allowed(recording, position)
                 yield part
-    if position < span.end_sample and not open_ended:
-        raise TruncatedMediaError(
-            f"{recording.source.name} ends at {to_seconds(position):.3f} s, before the "
-            f"{to_seconds(span.end_sample):.3f} s that its header promises"
-        )
+    tolerance = to_samples(TAIL_SEC) if open_ended else 0
+    if position >= span.end_sample - tolerance and not reading.gave_up:
+        return
+    reason = _ends_early(recording, position, reading)
+    if position == span.start_sample and not reading.gave_up:
+        reason = "the file holds no audio here, though its header promises some"
+    if damage is not None:
+        damage.add(position, max(span.end_sample, position + 1), reason)
+    else:
+        raise TruncatedMediaError(f"{recording.source.name}: {reason}")
 
 
-async def extract_all(recording: Recording) -> AsyncGenerator[Pcm, None]:
+async def extract_all(
+    recording: Recording, damage: DamageReport | None = None
+) -> AsyncGenerator[Pcm, None]:
     """Yield the audio of the whole recording in one pass.
+
+    Args:
+        recording: what to decode.
+        damage: takes what was lost, always before the block that holds it is yielded. What a
+            header promises behind the end of the audio is not yielded.
 
     Yields:
         int16 blocks, in order.
@@ -85,54 +105,48 @@ async def extract_all(recording: Recording) -> AsyncGenerator[Pcm, None]:
         SourceError: the source changed, or cannot be decoded.
     """
     limit_sec = recording.policy.max_duration_sec
+    first_sample = recording.media.start_sample
+    position = first_sample
     async with serve(recording.source, recording.policy) as served:
-        command = whole_command(
-            find_ffmpeg(recording.ffmpeg),
-            served.url,
-            recording.media.audio_stream,
-            limit_sec + OVERRUN_SEC,
+        reading = Reading(
+            recording,
+            served,
+            whole_command(
+                find_ffmpeg(recording.ffmpeg), served.url, recording.media, limit_sec + OVERRUN_SEC
+            ),
+            first_sample,
+            damage=damage,
         )
-        num_samples = 0
-        async with aclosing(_decode(command, served, recording.source)) as blocks:
+        for silence in silent_blocks(first_sample):
+            yield silence
+        async with aclosing(reading.blocks()) as blocks:
             async for block in blocks:
-                num_samples += len(block)
-                if num_samples > to_samples(limit_sec):
-                    raise SourceTooLargeError(
-                        f"{recording.source.name} is longer than {limit_sec:.0f} s, "
-                        "the longest that may be opened"
-                    )
+                position += len(block)
+                _require_allowed(recording, position)
                 yield block
-    if num_samples == 0:
+    if position == first_sample:
         raise NotMediaError(f"{recording.source.name} holds no audio that can be decoded")
+    promised = recording.media.promised_samples or 0
+    is_short = position < promised - to_samples(TAIL_SEC)
+    if damage is not None and (is_short or reading.gave_up):
+        reason = _ends_early(recording, position, reading)
+        damage.add(position, max(position + 1, promised), reason)
 
 
-async def _decode(
-    command: Sequence[str], served: Served, source: Source
-) -> AsyncGenerator[Pcm, None]:
-    num_samples = 0
-    async with Decoding(command) as decoding:
-        async with aclosing(decoding.blocks()) as blocks:
-            async for block in blocks:
-                num_samples += len(block)
-                yield block
-        outcome = await decoding.outcome()
-    _require_success(outcome, served, source, num_samples)
-
-
-def _require_success(outcome: Outcome, served: Served, source: Source, num_samples: int) -> None:
-    # First the gateway: whatever ffmpeg says, missing bytes are the cause and not its symptom.
-    served.raise_for_failure()
-    if outcome.exit_code > 0 and num_samples == 0:
-        raise NotMediaError(f"{source.name} cannot be decoded: {outcome.last_message}")
-    if outcome.exit_code != 0:
-        raise DecodeInterruptedError(
-            f"ffmpeg ended early in {source.name}, after {to_seconds(num_samples):.3f} s: "
-            f"{outcome.last_message}"
+def _require_allowed(recording: Recording, position: int) -> None:
+    limit_sec = recording.policy.max_duration_sec
+    if position > to_samples(limit_sec):
+        raise SourceTooLargeError(
+            f"{recording.source.name} is longer than {limit_sec:.3f} s, "
+            "the longest that may be opened"
         )
-    if outcome.num_messages:
-        logger.warning(
-            "%s has %d damaged places; the first kept is: %s",
-            source.name,
-            outcome.num_messages,
-            outcome.messages[0],
-        )
+
+
+def _ends_early(recording: Recording, position: int, reading: Reading) -> str:
+    if reading.gave_up:
+        return f"the decoder gives up at {to_seconds(position):.3f} s ({reading.gave_up})"
+    promised = recording.media.promised_samples or recording.media.num_samples_estimate or 0
+    return (
+        f"the audio ends at {to_seconds(position):.3f} s, "
+        f"its header promises {to_seconds(promised):.3f} s"
+    )

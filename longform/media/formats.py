@@ -44,6 +44,10 @@ ALLOWED_DEMUXERS = (
     "xwma",
 )
 
+# Frames one after the other, without time stamps: those that libavformat makes up for them are
+# wrong after a change of rate, so there samples are counted.
+WITHOUT_TIME_STAMPS = frozenset({"aac", "ac3", "amr", "dts", "eac3", "gsm", "loas", "mp3"})
+
 # The gateway is plain HTTP on loopback; nothing else may be opened, whatever a file says.
 # What fills the receive buffer when ffmpeg has seen enough was fetched for nothing.
 INPUT_OPTIONS = {

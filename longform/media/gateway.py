@@ -36,6 +36,8 @@ class Served:
         self._gateway = gateway
         self._cache = cache
         self._failure: BaseException | None = None
+        self._num_waiting = 0
+        self.bytes_sent = 0  # to this user's connections
         self.token = token
         self.length_bytes = source.length_bytes
         self.url = f"http://127.0.0.1:{gateway.port}/{token}/"
@@ -44,6 +46,11 @@ class Served:
     def bytes_fetched(self) -> int:
         """Bytes read from the source so far by everybody who shares it in this process."""
         return self._cache.bytes_fetched
+
+    @property
+    def waits_for_source(self) -> bool:
+        """Whether a connection of this user is waiting for bytes of the source just now."""
+        return self._num_waiting > 0
 
     def raise_for_failure(self) -> None:
         """Raise what kept the gateway from delivering a byte that was asked for, if anything.
@@ -64,6 +71,7 @@ class Served:
         """Write the bytes `[start, end)` to a connection; False after a failure."""
         parts = self._cache.stream(start, end)
         while True:
+            self._num_waiting += 1
             try:
                 part = await anext(parts)
             except StopAsyncIteration:
@@ -74,8 +82,11 @@ class Served:
             except BaseException as error:
                 self._failure = self._failure or error
                 raise
+            finally:
+                self._num_waiting -= 1
             writer.write(part)
             await writer.drain()
+            self.bytes_sent += len(part)
 
 
 @dataclass

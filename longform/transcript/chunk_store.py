@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # Raise when the same recording and parameters would give another text, or when a record's
 # model changes its meaning: older records then have keys that nobody asks for.
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -35,6 +35,7 @@ WITHOUT_EFFECT_ON_TEXT = frozenset(
         "batch_size",
         "on_chunk_failure",
         "model",  # its sha256 is in the key
+        "audio_stream",  # the one that was chosen is in the key
     }
 )
 
@@ -45,6 +46,7 @@ def chunk_key(
     *,
     fingerprint: str,
     audio_stream: int,
+    channel: int | None,
     span: Span,
     open_ended: bool,
     params: TranscribeParams,
@@ -59,6 +61,7 @@ def chunk_key(
         "version": RECORD_VERSION,
         "fingerprint": fingerprint,
         "audio_stream": audio_stream,
+        "channel": channel,
         "span": [span.start_sample, span.end_sample, open_ended],
         "params": params.model_dump(mode="json", exclude=set(WITHOUT_EFFECT_ON_TEXT)),
         "model": model_sha256 or params.model,

@@ -1,6 +1,6 @@
 """Coverage: what became of every sample of a recording."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from longform.timeline import Span, require_tiling
 from longform.transcript.segment import Interval
@@ -29,3 +29,23 @@ def join_coverage(parts: Iterable[Interval]) -> tuple[Interval, ...]:
         else:
             joined.append(part)
     return tuple(joined)
+
+
+def overlaid(parts: Sequence[Interval], upper: Sequence[Interval]) -> tuple[Interval, ...]:
+    """Return `parts` with `upper` laid over them; both are in order and free of overlaps.
+
+    `upper` may reach beyond the end of `parts`, without a gap.
+    """
+    kept: list[Interval] = []
+    for part in parts:
+        position = part.start_sample
+        for cover in upper:
+            if cover.end_sample <= position or cover.start_sample >= part.end_sample:
+                continue
+            kept.append(
+                part.model_copy(update={"start_sample": position, "end_sample": cover.start_sample})
+            )
+            position = cover.end_sample
+        kept.append(part.model_copy(update={"start_sample": position}))
+    pieces = [part for part in kept if part.start_sample < part.end_sample]
+    return tuple(sorted([*pieces, *upper], key=lambda part: part.start_sample))

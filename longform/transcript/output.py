@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -26,6 +26,9 @@ def _encodable(text: object) -> object:
 
 Score = Annotated[float | None, BeforeValidator(_finite)]
 ShownText = Annotated[str, BeforeValidator(_encodable)]
+
+
+Status = Literal["complete", "complete_with_damage", "incomplete"]
 
 
 class OutputWord(FrozenModel):
@@ -79,8 +82,10 @@ class TranscribeOutput(FrozenModel):
     """The transcript of one recording. `coverage` tiles the recording, in samples at 16 kHz.
 
     `language` is that of most of the speech; None where nothing was said. `files` are
-    absolute paths or URLs, in the order in which the formats were asked for. `page` is for the
-    HTML page only.
+    absolute paths or URLs, in the order in which the formats were asked for. `status` is
+    `complete_with_damage` where parts of the recording itself are broken or missing
+    (`damaged_sec` seconds), `incomplete` where a chunk failed. `page` is for the HTML
+    page only.
     """
 
     segments: tuple[OutputSegment, ...]
@@ -92,6 +97,8 @@ class TranscribeOutput(FrozenModel):
     task: Task
     coverage: tuple[Interval, ...]
     provenance: Provenance
+    status: Status = "complete"
+    damaged_sec: float = 0.0
     warnings: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     run_url: str = ""
@@ -117,7 +124,32 @@ class TranscribeOutput(FrozenModel):
         return self._covered_sec("failed")
 
     def _covered_sec(self, kind: CoverageKind) -> float:
-        return to_seconds(sum(p.span.num_samples for p in self.coverage if p.kind == kind))
+        return covered_sec(self.coverage, kind)
+
+
+def covered_sec(coverage: Sequence[Interval], kind: CoverageKind) -> float:
+    """Return how many seconds of a coverage are of one kind."""
+    return to_seconds(sum(part.span.num_samples for part in coverage if part.kind == kind))
+
+
+def status_of(coverage: Sequence[Interval]) -> Status:
+    """Return how complete a transcript with this coverage is."""
+    kinds = {part.kind for part in coverage}
+    if "failed" in kinds:
+        return "incomplete"
+    return "complete_with_damage" if "damaged" in kinds else "complete"
+
+
+def damage_warnings(coverage: Sequence[Interval]) -> tuple[str, ...]:
+    """Return one line for people where the recording is damaged."""
+    places = sum(part.kind == "damaged" for part in coverage)
+    if not places:
+        return ()
+    return (
+        f"{covered_sec(coverage, 'damaged'):.2f} s of the recording are damaged, in {places} "
+        f"place{'s' if places > 1 else ''}: what was said there may be missing; coverage names "
+        "them",
+    )
 
 
 def to_output(
@@ -144,7 +176,9 @@ def to_output(
         task=task,
         coverage=tuple(coverage),
         provenance=provenance,
-        warnings=tuple(warnings),
+        status=status_of(coverage),
+        damaged_sec=covered_sec(coverage, "damaged"),
+        warnings=(*warnings, *damage_warnings(coverage)),
         page=page,
     )
 

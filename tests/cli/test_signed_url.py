@@ -129,7 +129,7 @@ def expire_as(fault: str, server: RangeServer) -> None:
     if fault == "refused":
         server.habits.status = 403
     if fault == "expired":
-        server.habits.good_requests = 20
+        server.habits.good_requests = 15  # the look and the samples, and then some of the blocks
 
 
 def test_a_parameter_that_was_stored_cannot_be_opened(longform: Run) -> None:

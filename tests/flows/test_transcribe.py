@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 
 from flows.transcribe import transcribe
-from longform.errors import IncompleteTranscriptError
+from longform.errors import IncompleteTranscriptError, NotMediaError
 from longform.params import TranscribeParams
 from longform.timeline import Span, require_tiling, to_samples
 from longform.transcript.output import TranscribeOutput
@@ -161,3 +161,59 @@ async def test_a_sequential_source_gives_the_same_cuts(
     assert windowed.provenance.access == "windowed"
     assert text_of(sequential) == text_of(windowed)
     assert not list((tmp_path / "work").rglob("*.s16"))
+
+
+def _harmed(recording: Path, target: Path, start: float, end: float) -> Path:
+    content = bytearray(recording.read_bytes())
+    first, last = int(len(content) * start), int(len(content) * end)
+    content[first:last] = bytes(last - first)
+    target.write_bytes(content)
+    return target
+
+
+@pytest.mark.parametrize("access", ["windowed", "sequential"])
+async def test_a_damaged_recording_is_complete_with_damage(
+    access: str, stage: Stage, tmp_path: Path, matroska: Path
+) -> None:
+    """The run completes under a name of its own, names the damage, and keeps it in the cache."""
+    given = {"windowed": WELCOME, "sequential": matroska}[access]
+    broken = _harmed(given, tmp_path / f"broken{given.suffix}", 0.5, 0.52)
+    options = {"output_dir": str(tmp_path / "out")}
+    state = await transcribe(str(broken), PARAMS, return_state=True, **options)
+    assert (state.type.value, state.name) == ("COMPLETED", "CompleteWithDamage")
+    again = await run(broken, tmp_path / "again")
+    output = await state.result()
+    for one in (output, again):
+        assert one.status == "complete_with_damage"
+        whole = Span(0, to_samples(one.input_duration_sec))
+        require_tiling([part.span for part in one.coverage], whole)
+        damaged = [part for part in one.coverage if part.kind == "damaged"]
+        assert damaged
+        assert all(part.detail for part in damaged)
+        assert 1.0 < one.damaged_sec < 10.0
+        assert 60.0 < damaged[0].span.start_time_sec < 72.0
+        assert any("damaged" in warning for warning in one.warnings)
+    assert output.provenance.access == access
+    assert again.coverage == output.coverage
+    assert b'"status": "complete_with_damage"' in content_of(output)[0]
+
+
+async def test_a_recording_that_ends_too_soon_is_complete_with_damage(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """A file that was cut off is transcribed as far as it goes; the rest is named as missing."""
+    broken = tmp_path / "cut.flac"
+    broken.write_bytes(WELCOME.read_bytes()[: WELCOME.stat().st_size // 2])
+    output = await run(broken, tmp_path / "out")
+    assert output.status == "complete_with_damage"
+    assert output.input_duration_sec == pytest.approx(135, abs=1)
+    assert output.damaged_sec == pytest.approx(135 / 2, abs=10)
+    assert output.coverage[-1].kind == "damaged"
+    assert "promises" in output.coverage[-1].detail
+
+
+async def test_a_recording_of_nothing_but_damage_fails(stage: Stage, tmp_path: Path) -> None:
+    """Where not one second can be decoded, the run fails and says why."""
+    broken = _harmed(WELCOME, tmp_path / "broken.flac", 300 / WELCOME.stat().st_size, 1.0)
+    with pytest.raises(NotMediaError, match="no audio that can be decoded"):
+        await run(broken, tmp_path / "out")

@@ -125,7 +125,6 @@ async def test_duration_that_shows_while_it_is_decoded(
         await count(extract_all(recording))
 
 
-@pytest.mark.xfail(strict=True, reason="an open-ended window is not yet bounded")
 async def test_an_open_ended_window_has_the_limit_too(policy: SourcePolicy, tmp_path: Path) -> None:
     """The last window reads on to the end of the audio, but not beyond the limit."""
     (tmp_path / "a.wav").write_bytes(wav(tone(LIMIT_SAMPLES + 16_000)))

@@ -1,14 +1,19 @@
 """ffmpeg's arguments, and how its run is ended and reported."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from longform.errors import EnvironmentFaultError
-from longform.media.decoder import Decoding, find_ffmpeg, whole_command, window_command
+from longform.media.child_process import StalledError, Watchdog, child
+from longform.media.decoder import find_ffmpeg, whole_command, window_command
+from longform.media.decoding import Decoding
 from longform.media.formats import ALLOWED_DEMUXERS
+from longform.media.probe import Media
 from longform.timeline import Span
 
 
@@ -30,13 +35,27 @@ def test_demuxers_that_open_other_things_are_not_allowed(demuxer: str) -> None:
     assert demuxer not in ALLOWED_DEMUXERS
 
 
+MEDIA = Media(
+    container="wav",
+    codec="pcm_s16le",
+    sample_rate_hz=16_000,
+    channels=1,
+    audio_stream=2,
+    duration_sec=1.0,
+    num_samples_estimate=16_000,
+    has_video=False,
+    access="windowed",
+    access_reason="made up",
+)
+
+
 def _value(command: list[str], option: str) -> str:
     return command[command.index(option) + 1]
 
 
 def test_a_command_has_its_guards_before_the_input() -> None:
     """White lists come before the input, and only audio is mapped."""
-    command = whole_command("ffmpeg", "http://127.0.0.1:1/x/", 2, 60.0)
+    command = whole_command("ffmpeg", "http://127.0.0.1:1/x/", MEDIA, 60.0)
     source = command.index("-i")
     assert command.index("-protocol_whitelist") < source
     assert command.index("-format_whitelist") < source
@@ -59,12 +78,12 @@ def test_windows_seek_to_whole_seconds_and_cut_by_sample(
 ) -> None:
     """The seek is to a whole second three early; the cut is exact to the sample."""
     span = Span(start, start + 16_001)
-    command = window_command("ffmpeg", "u", 0, span, open_ended=False)
+    command = window_command("ffmpeg", "u", MEDIA, span, open_ended=False)
     before, after = command[: command.index("-i")], command[command.index("-i") :]
     assert (_value(before, "-ss") if "-ss" in before else None) == seek
     assert (_value(after, "-ss"), _value(after, "-t")) == (cut, "1.0000625")
-    assert ("-af" in after) == (seek is not None)
-    assert "-t" not in window_command("ffmpeg", "u", 0, span, open_ended=True)
+    assert _value(after, "-af").startswith("atrim=start=1,") == (seek is not None)
+    assert "-t" not in window_command("ffmpeg", "u", MEDIA, span, open_ended=True)
 
 
 def test_finding_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,8 +137,70 @@ async def test_leaving_ends_a_process_that_would_not() -> None:
 
 async def test_memory_has_a_ceiling() -> None:
     """A child that asks for more memory than the ceiling does not get it."""
-    code = "import time; time.sleep(0.3)\ntry: bytearray(5 * 2**30)\nexcept MemoryError: exit(7)"
+    code = "try: bytearray(2**30)\nexcept MemoryError: exit(7)"
     async with Decoding(_python(code)) as decoding:
         async for _ in decoding.blocks():
             pass
         assert (await decoding.outcome()).exit_code == 7
+
+
+HANGING_CHILD = """
+import asyncio, sys
+from longform.media.child_process import child
+
+async def main():
+    command = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
+    async with child(command) as process:
+        print(process.pid, (await process.stdout.readline()).decode(), end="", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_that_hangs_without_its_pipes_dies_with_its_parent() -> None:
+    """A decoder in an endless loop notices no closed pipe; the kernel ends it all the same."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", HANGING_CHILD],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline().split()[0])
+    hanging = psutil.Process(pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    gone, _ = psutil.wait_procs([hanging], timeout=30)
+    assert gone or hanging.status() == psutil.STATUS_ZOMBIE
+
+
+class _Feed:
+    """A feed that delivers nothing, and may say that it waits for its source."""
+
+    bytes_sent = 0
+
+    def __init__(self, waits: int) -> None:
+        self._waits = waits
+
+    @property
+    def waits_for_source(self) -> bool:
+        """Wait a number of times."""
+        self._waits -= 1
+        return self._waits >= 0
+
+
+async def test_a_hang_is_told_from_waiting() -> None:
+    """A child is given up only when it does nothing though nothing keeps it waiting."""
+    feed = _Feed(waits=2)
+    async with child(_python("import time; time.sleep(600)")) as process:
+        assert process.stdout is not None
+        with pytest.raises(StalledError):
+            await Watchdog(feed, timeout_sec=0.05).read(process.stdout)
+    assert feed._waits == -1
+
+
+async def test_a_child_has_a_ceiling_of_time() -> None:
+    """A loop that only counts is ended by its ceiling of CPU."""
+    async with child(_python("while True: pass"), cpu_sec=1) as process:
+        assert await process.wait() < 0

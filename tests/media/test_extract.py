@@ -26,6 +26,8 @@ from longform.errors import (
     SourceUnavailableError,
     TruncatedMediaError,
 )
+from longform.media.child_process import Feed, Watchdog
+from longform.media.damage import DamageReport
 from longform.media.extract import extract_all, extract_window
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Media, probe
@@ -272,18 +274,45 @@ async def test_closing_early_leaves_no_ffmpeg(
 
 
 @pytest.mark.media
-async def test_an_interrupted_ffmpeg_can_be_tried_again(
+async def test_an_interrupted_ffmpeg_is_started_again(
     media_dir: Path, policy: SourcePolicy, tmp_path: Path, ffmpeg_binary: str
 ) -> None:
-    """An ffmpeg that is killed from outside is a retryable error, not a short recording."""
+    """An ffmpeg that is killed from outside once costs time, and no sample."""
     recording = await open_recording(
         media_dir / "nathalie_nl.webm", policy, tmp_path, ffmpeg_binary
     )
+    whole = await collect(extract_all(recording))
     blocks = extract_all(recording)
-    await anext(blocks)
+    first = await anext(blocks)
     _children()[0].kill()
-    with pytest.raises(DecodeInterruptedError):
-        await collect(blocks)
+    again = np.concatenate([first, await collect(blocks)])
+    assert np.array_equal(again, whole)
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("how", ["crash", "hang"])
+async def test_a_decoder_that_fails_at_the_same_place_each_time(
+    how: str, media_dir: Path, policy: SourcePolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the second crash there, or one hang, the rest is damaged; without a report an error."""
+    monkeypatch.setattr(Watchdog, "__init__", _impatient)
+    last = {"crash": "os.kill(os.getpid(), 11)", "hang": "time.sleep(600)"}[how]
+    fake = tmp_path / "ffmpeg"
+    code = f"import os, sys, time; os.write(1, bytes(320_000)); {last}"
+    fake.write_text(f"#!{sys.executable}\n{code}\n")
+    fake.chmod(0o755)
+    recording = await open_recording(media_dir / "nathalie_nl.webm", policy, tmp_path, str(fake))
+    damage = DamageReport()
+    assert len(await collect(extract_all(recording, damage))) == 160_000
+    promised = recording.media.promised_samples
+    assert [(one.start_sample, one.end_sample) for one in damage.spans] == [(160_000, promised)]
+    assert {"crash": "crashed", "hang": "hung"}[how] in damage.spans[0].reason
+    with pytest.raises((DecodeInterruptedError, NotMediaError)):
+        await collect(extract_all(recording))
+
+
+def _impatient(self: Watchdog, feed: Feed | None = None, timeout_sec: float = 0.5) -> None:
+    self.feed, self.timeout_sec = feed, timeout_sec
 
 
 @pytest.mark.media

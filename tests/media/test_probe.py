@@ -13,6 +13,7 @@ from longform.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
+from longform.media import child_process
 from longform.media.mp4_boxes import AudioTable, read_audio_table
 from longform.media.policy import SourcePolicy
 from longform.media.probe import Media, probe
@@ -222,3 +223,24 @@ async def test_joined_audio_is_read_in_one_pass(policy: SourcePolicy, tmp_path: 
     assert (await look(part, policy)).access == "windowed"
     media = await look(joined, policy)
     assert media.access_reason == "its audio frames are not evenly spaced in time"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import os; os.kill(os.getpid(), 11)", "crashed"),
+        ("import sys; sys.exit(9)", "exit code 9"),
+        ("while True: pass", "crashed"),
+        ("bytearray(2**32)", "exit code 1"),
+    ],
+)
+async def test_a_probe_that_crashes_is_an_error_of_the_file(
+    script: str, reason: str, policy: SourcePolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash, a loop or a flood of memory in libav ends a child, and is told in one line."""
+    path = encode(tmp_path / "a.wav", *TONE)
+    (tmp_path / "look.py").write_text(script)
+    monkeypatch.setattr(child_process, "_SCRIPTS", tmp_path)
+    monkeypatch.setattr("longform.media.probe.LOOK_CPU_SEC", 1)
+    with pytest.raises(NotMediaError, match=reason):
+        await look(path, policy)

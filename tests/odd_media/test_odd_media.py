@@ -15,10 +15,6 @@ from tests.support.odd_media import Kitchen
 LIMIT_SEC = 60.0
 MEMORY_LIMIT_BYTES = 10**9
 
-_SILENT_LOSS = pytest.mark.xfail(
-    strict=True, reason="a last window without any audio is not yet an error"
-)
-
 
 @pytest.fixture(scope="session")
 def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
@@ -39,13 +35,12 @@ def test_there_are_enough_of_them() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 60
 
 
-def _marks(case: Case) -> list[pytest.MarkDecorator]:
-    marks = [] if case.sampled else [pytest.mark.full]
-    return [*marks, _SILENT_LOSS] if case.name == "1 Hz.wav" else marks
-
-
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case.name, marks=_marks(case)) for case in CASES]
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[] if case.sampled else [pytest.mark.full])
+        for case in CASES
+    ],
 )
 def test_how_it_ends(case: Case, kitchen: Kitchen, worker: MediaWorker, tmp_path: Path) -> None:
     """The expected error, or the expected audio; no process is large, and none is left."""

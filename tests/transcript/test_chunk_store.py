@@ -215,6 +215,7 @@ def key_of(**changes: object) -> str:
     parts: dict[str, object] = {
         "fingerprint": "f",
         "audio_stream": 0,
+        "channel": None,
         "span": Span(0, 10),
         "open_ended": False,
         "params": TranscribeParams(),
@@ -229,6 +230,7 @@ def key_of(**changes: object) -> str:
     [
         {"fingerprint": "g"},
         {"audio_stream": 1},
+        {"channel": 0},
         {"span": Span(0, 11)},
         {"span": Span(1, 10)},
         {"open_ended": True},
@@ -260,6 +262,7 @@ OTHER_VALUES: dict[str, object] = {
     "word_timestamps": False,
     "initial_prompt": "Names: Ada.",
     "hotwords": "Ada",
+    "audio_stream": 1,
     "on_chunk_failure": "partial",
     "vad": VadParams(threshold=0.4),
     "fallback": FallbackParams(no_speech_threshold=0.5),
@@ -286,7 +289,8 @@ def test_keys_are_equal_in_every_process() -> None:
         "from longform.transcript.chunk_store import chunk_key\n"
         "from longform.params import TranscribeParams\n"
         "from longform.timeline import Span\n"
-        "print(chunk_key(fingerprint='f', audio_stream=0, span=Span(0, 10), open_ended=False,"
+        "print(chunk_key(fingerprint='f', audio_stream=0, channel=None,"
+        " span=Span(0, 10), open_ended=False,"
         " params=TranscribeParams(), model_sha256='m', engine_identity='e'))"
     )
     output = subprocess.run(

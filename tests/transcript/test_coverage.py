@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from longform.errors import InvariantError
 from longform.timeline import Span, require_tiling
-from longform.transcript.coverage import join_coverage
+from longform.transcript.coverage import join_coverage, overlaid
 from longform.transcript.segment import CoverageKind, Interval
 
 KINDS: tuple[CoverageKind, ...] = ("speech", "non_speech", "damaged", "failed")
@@ -67,3 +67,27 @@ def test_coverage_that_does_not_tile_is_a_bug(parts: list[Interval]) -> None:
     """A gap, an overlap or a chunk that came twice is never smoothed over."""
     with pytest.raises(InvariantError, match="tiling"):
         join_coverage(parts)
+
+
+@given(tilings(), st.lists(st.integers(0, 60), max_size=8, unique=True).map(sorted))
+def test_damage_laid_over_coverage_still_tiles(parts: list[Interval], edges: list[int]) -> None:
+    """Where damage lies it is what is said, everywhere else what was said before."""
+    parts = [part for part in parts if part.start_sample < part.end_sample]
+    end = parts[-1].end_sample if parts else 0
+    pairs = zip(edges[::2], edges[1::2], strict=False)
+    upper = [interval(a, min(b, end), "damaged", "x") for a, b in pairs if a < min(b, end)]
+    both = overlaid(parts, upper)
+    require_tiling([part.span for part in both], Span(0, end))
+    expected = per_sample(parts)
+    for cover in upper:
+        expected[cover.start_sample : cover.end_sample] = [("damaged", "x")] * (
+            cover.end_sample - cover.start_sample
+        )
+    assert per_sample(both) == expected
+
+
+def test_damage_may_follow_the_audio() -> None:
+    """What a header promised behind the end of the audio makes the coverage longer."""
+    both = overlaid([interval(0, 10, "speech")], [interval(8, 30, "damaged", "x")])
+    assert [(part.kind, part.end_sample) for part in both] == [("speech", 8), ("damaged", 30)]
+    assert overlaid([], [interval(0, 3, "damaged")]) == (interval(0, 3, "damaged"),)
