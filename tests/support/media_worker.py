@@ -24,6 +24,7 @@ import psutil
 
 from longform.chunking.micro_chunk import Pcm
 from longform.errors import LongformError
+from longform.media.damage import DamageReport
 from longform.media.extract import extract_all, extract_window
 from longform.media.recording import Recording
 from longform.plan import open_recording
@@ -40,7 +41,7 @@ class End:
 
     outcome: str
     message: str = ""
-    samples: int = 0
+    samples: int = 0  # decoded, or said to be missing behind what was
     container: str = ""
     access: str = ""
     wall_sec: float = 0.0
@@ -112,17 +113,18 @@ class MediaWorker:
         self._process.wait()
 
 
-async def decoded(recording: Recording) -> AsyncIterator[Pcm]:
+async def decoded(recording: Recording, damage: DamageReport) -> AsyncIterator[Pcm]:
     """Yield the audio as a run reads it: in windows where it can, else in one pass."""
     total = recording.media.num_samples_estimate or 0
     if recording.media.access == "sequential":
-        async for block in extract_all(recording):
+        async for block in extract_all(recording, damage):
             yield block
         return
     for start in range(0, max(total, 1), WINDOW_SAMPLES):
         end = min(start + WINDOW_SAMPLES, total)
         last = end == total
-        async for block in extract_window(recording, Span(start, end), open_ended=last):
+        window = extract_window(recording, Span(start, end), open_ended=last, damage=damage)
+        async for block in window:
             yield block
 
 
@@ -133,8 +135,10 @@ async def _end(url: str, started_sec: float) -> End:
         with tempfile.TemporaryDirectory() as scratch:
             recording = await open_recording(url, Settings(), Path(scratch))
             container, access = recording.media.container, recording.media.access
-            async for block in decoded(recording):
+            damage = DamageReport()
+            async for block in decoded(recording, damage):
                 samples += len(block)
+            samples += sum(lost.span.num_samples for lost in damage.within(samples, None))
     except LongformError as error:
         outcome, message = type(error).__name__, str(error)
     except BaseException as error:  # noqa: BLE001  (whatever else comes out is the finding)
