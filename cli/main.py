@@ -16,7 +16,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        # openai-whisper and whisper-ctranslate2 write --max_line_width.
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+    },
     help="Hours of speech in, an exact, time-coded transcript out.",
 )
 app.command("transcribe")(transcribe.transcribe)

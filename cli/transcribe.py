@@ -1,16 +1,18 @@
 """`longform transcribe`: its options, and what they mean as a request."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from cli.transcription import Request, parse_formats, perform
 from longform.media.local_file import portable_address
-from longform.params import TranscribeParams, parse_params
+from longform.params import FrozenModel, SubtitleParams, TranscribeParams, parse_params
 from longform.settings import Settings, with_overrides
 
 MODEL = "Model"
 CUTTING = "Cutting"
+SUBTITLES = "Subtitles"
 RUNNING = "Running"
 OUTPUT = "Output"
 
@@ -140,6 +142,24 @@ def transcribe(
             rich_help_panel=CUTTING,
         ),
     ] = None,
+    max_line_width: Annotated[
+        int | None,
+        typer.Option(help="Characters in a line of a subtitle.", rich_help_panel=SUBTITLES),
+    ] = None,
+    max_line_count: Annotated[
+        int | None, typer.Option(help="Lines in a subtitle.", rich_help_panel=SUBTITLES)
+    ] = None,
+    max_words_per_line: Annotated[
+        int | None, typer.Option(help="Words in a subtitle.", rich_help_panel=SUBTITLES)
+    ] = None,
+    highlight_words: Annotated[
+        bool | None,
+        typer.Option(
+            "--highlight-words/--no-highlight-words",
+            help="Underline each word while it is spoken.",
+            rich_help_panel=SUBTITLES,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Worker processes of the local cluster.", rich_help_panel=RUNNING),
@@ -201,7 +221,7 @@ def transcribe(
     """
     given = locals()
     params = parse_params(
-        {name: given[name] for name in TranscribeParams.model_fields if given.get(name) is not None}
+        _given_fields(TranscribeParams, given) | {"subtitles": _given_fields(SubtitleParams, given)}
     )
     settings = with_overrides(
         Settings(),
@@ -224,3 +244,8 @@ def transcribe(
         verbose=verbose,
     )
     raise typer.Exit(perform(request))
+
+
+def _given_fields(model: type[FrozenModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that were given and are fields of a model."""
+    return {name: given[name] for name in model.model_fields if given.get(name) is not None}

@@ -75,6 +75,42 @@ class FallbackParams(FrozenModel):
     )
 
 
+class SubtitleParams(FrozenModel):
+    """How text is laid out in SRT and VTT; names as in openai-whisper where it has one."""
+
+    max_line_width: int = Field(
+        42,
+        ge=10,
+        le=1_000,
+        description="Characters in a line (10-1000); Chinese, Japanese and Korean ones count twice.",
+    )
+    max_line_count: int = Field(2, ge=1, le=10, description="Lines in a subtitle (1-10).")
+    max_words_per_line: int | None = Field(
+        None,
+        ge=1,
+        le=1_000,
+        description="Words in a subtitle (1-1000). Empty: as many as fit its lines.",
+    )
+    highlight_words: bool = Field(
+        False, description="Underline each word while it is spoken; needs word_timestamps."
+    )
+    max_cue_sec: float = Field(
+        7.0, ge=2.0, le=60.0, description="A subtitle stands at most this long, in seconds (2-60)."
+    )
+    min_cue_sec: float = Field(
+        0.8,
+        ge=0.0,
+        le=2.0,
+        description="A subtitle stands at least this long where the next one leaves it the time, in seconds (0-2).",
+    )
+    max_chars_per_sec: float = Field(
+        20.0,
+        ge=5.0,
+        le=100.0,
+        description="Reading speed: a subtitle stands longer than it is spoken, where there is time, until it can be read at this many characters per second (5-100).",
+    )
+
+
 class TranscribeParams(FrozenModel):
     """What to transcribe and how. Every default is right on its own."""
 
@@ -175,12 +211,21 @@ class TranscribeParams(FrozenModel):
     fallback: FallbackParams = Field(
         default_factory=FallbackParams, description="When a result is rejected and decoded again."
     )
+    subtitles: SubtitleParams = Field(
+        default_factory=SubtitleParams, description="How SRT and VTT are laid out."
+    )
 
     @model_validator(mode="after")
     def _search_windows_stay_apart(self) -> Self:
         # Two boundaries must never compete for one sample, or the spans would not be ordered.
         if 2 * self.split_search_sec >= self.macro_chunk_size_sec:
             raise ValueError("split_search_sec must be less than half of macro_chunk_size_sec")
+        return self
+
+    @model_validator(mode="after")
+    def _highlights_have_times(self) -> Self:
+        if self.subtitles.highlight_words and not self.word_timestamps:
+            raise ValueError("subtitles.highlight_words needs word_timestamps")
         return self
 
 

@@ -34,6 +34,7 @@ WITHOUT_EFFECT_ON_TEXT = frozenset(
         "split_search_sec",
         "batch_size",
         "on_chunk_failure",
+        "subtitles",
         "model",  # its sha256 is in the key
         "audio_stream",  # the one that was chosen is in the key
     }

@@ -38,6 +38,7 @@ class OutputWord(FrozenModel):
     end_time_sec: float
     word: str
     probability: Score = None
+    speaker: str | None = None
 
 
 class OutputSegment(FrozenModel):
@@ -57,6 +58,7 @@ class OutputSegment(FrozenModel):
     compression_ratio: Score = None
     decode_path: DecodePath = "beam"
     channel: int | None = None
+    speaker: str | None = None
     macro_chunk: int | None = None
     micro_chunk: int | None = None
 
@@ -211,6 +213,7 @@ def _segment(index: int, segment: Segment) -> OutputSegment:
         compression_ratio=segment.compression_ratio,
         decode_path=segment.decode_path,
         channel=segment.channel,
+        speaker=segment.speaker,
         macro_chunk=segment.macro_chunk,
         micro_chunk=segment.micro_chunk,
     )
@@ -222,4 +225,5 @@ def _word(word: Word) -> OutputWord:
         end_time_sec=to_seconds(word.end_sample),
         word=word.text,
         probability=word.probability,
+        speaker=word.speaker,
     )

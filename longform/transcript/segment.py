@@ -18,6 +18,7 @@ class Word(FrozenModel):
     end_sample: int
     text: str
     probability: float | None = None
+    speaker: str | None = None
 
 
 class Segment(FrozenModel):
@@ -34,7 +35,8 @@ class Segment(FrozenModel):
     no_speech_prob: float | None = None
     compression_ratio: float | None = None
     decode_path: DecodePath = "beam"
-    channel: int | None = None
+    channel: int | None = None  # counted from 1; None: all channels folded into one
+    speaker: str | None = None  # SPEAKER_00, SPEAKER_01, ... in order of their first words
     macro_chunk: int | None = None
     micro_chunk: int | None = None
 

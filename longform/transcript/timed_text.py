@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from longform.timeline import to_samples
 from longform.transcript.languages import writes_spaces
@@ -16,33 +17,49 @@ _CHARACTERS = re.compile(r"\s*(?:[A-Za-z0-9]+|\S)[、。，．！？：；）」
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text that stays on one line: no blanks, but for one at its start where it has any there."""
+    """Text that stays on one line: no blanks, but for one at its start where it has any there.
+
+    `timed` pieces have the times of words, others a share of their segment's.
+    """
 
     start_sample: int
     end_sample: int
     text: str
+    timed: bool = False
 
 
-def pieces(segment: OutputSegment, max_characters: int) -> list[Piece]:
-    """Return the pieces of a segment, in order, none longer than `max_characters`.
+def display_width(text: str) -> int:
+    """Return how many columns a text takes: two for a wide character, one for any other."""
+    return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+
+
+def pieces(segment: OutputSegment, max_width: int) -> list[Piece]:
+    """Return the pieces of a segment, in order, none wider than `max_width` columns.
 
     Times come from the words; where there are none, or they say something else than the
     text does, each character gets an equal share of the segment.
     """
-    timed = list(_timed_characters(segment))
+    has_times = words_say_text(segment)
+    timed = list(_timed_characters(segment, has_times))
     text = "".join(character for character, _, _ in timed)
     found: list[Piece] = []
-    for start, end in _bounds(segment, text, max_characters):
+    for start, end in _bounds(segment, text, max_width):
         shown = text[start:end].lstrip()
         first = end - len(shown)  # a blank belongs to the pause before it
         blank = " " if first > start else ""
-        found.append(Piece(timed[first][1], timed[end - 1][2], blank + shown))
+        found.append(Piece(timed[first][1], timed[end - 1][2], blank + shown, has_times))
     return found
 
 
-def _timed_characters(segment: OutputSegment) -> Iterator[tuple[str, int, int]]:
+def words_say_text(segment: OutputSegment) -> bool:
+    """Tell whether a segment has words, and they are its text up to whitespace."""
+    said = bare(word.word for word in segment.words)
+    return bool(segment.words) and said == bare([segment.text])
+
+
+def _timed_characters(segment: OutputSegment, has_times: bool) -> Iterator[tuple[str, int, int]]:
     words = [(w.word, w.start_time_sec, w.end_time_sec) for w in segment.words]
-    if bare(text for text, _, _ in words) != bare([segment.text]):
+    if not has_times:
         words = [(segment.text, segment.start_time_sec, segment.end_time_sec)]
     for text, start_sec, end_sec in words:
         start, num_samples = to_samples(start_sec), to_samples(end_sec) - to_samples(start_sec)
@@ -65,11 +82,18 @@ def bare(texts: Iterable[str]) -> str:
 
 def _bounds(segment: OutputSegment, text: str, limit: int) -> Iterator[tuple[int, int]]:
     for start, end in _unbroken(segment, text):
-        while len(text[start:end].lstrip()) > limit:
-            first = end - len(text[start:end].lstrip())
-            yield start, first + limit
-            start = first + limit
+        while display_width(shown := text[start:end].lstrip()) > limit:
+            first = end - len(shown)
+            upto = first + _fitting(shown, limit)
+            yield start, upto
+            start = upto
         yield start, end
+
+
+def _fitting(text: str, limit: int) -> int:
+    """Return how many characters of a text fit into `limit` columns, at least one."""
+    widths = accumulate(map(display_width, text))
+    return max(1, sum(width <= limit for width in widths))
 
 
 def _unbroken(segment: OutputSegment, text: str) -> Iterator[tuple[int, int]]:

@@ -106,6 +106,7 @@ def test_an_output_folder_that_cannot_be_written(longform: Run, tmp_path: Path) 
         ("--chunking", "words", "chunking", "vad"),
         ("--device", "tpu", "device", "cuda"),
         ("--workers", "0", "workers", "1"),
+        ("--max_line_width", "3", "subtitles.max_line_width", "10"),
     ],
 )
 def test_parameters_out_of_bounds(

@@ -10,6 +10,7 @@ import pysubs2
 import pytest
 from hypothesis import given
 
+from longform.params import SubtitleParams
 from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.cues import to_cues
 from longform.transcript.formats import FORMATS
@@ -26,6 +27,16 @@ CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 def render(name: str, *segments: Segment) -> str:
     """Return segments in a format."""
     return FORMATS[name].render(output_of(segments))
+
+
+def highlighted(name: str, *segments: Segment) -> str:
+    """Return segments in a format, with words underlined while they are spoken."""
+    output = output_of(segments)
+    asked = output.provenance.parameters.model_copy(
+        update={"subtitles": SubtitleParams(highlight_words=True)}
+    )
+    provenance = output.provenance.model_copy(update={"parameters": asked})
+    return FORMATS[name].render(output.model_copy(update={"provenance": provenance}))
 
 
 def blocks(text: str) -> Iterator[tuple[int, int, str]]:
@@ -78,6 +89,43 @@ def test_subtitles_keep_the_text(name: str, segments: tuple[Segment, ...]) -> No
     assert shown == (said.translate(LOOK_ALIKES) if name == "srt" else said)
 
 
+@pytest.mark.parametrize("name", ["srt", "vtt"])
+@given(segments=segment_lists())
+def test_highlights_change_no_text(name: str, segments: tuple[Segment, ...]) -> None:
+    """Without its underlines a highlighted file shows the same cues, over the same time."""
+    plain = list(blocks(render(name, *segments)))
+    marked = list(blocks(highlighted(name, *segments)))
+    shown = [(start, end, re.sub(r"</?u>", "", text)) for start, end, text in marked]
+    for start_ms, end_ms, text in plain:
+        frames = [frame for frame in shown if start_ms <= frame[0] < end_ms]
+        assert {bare([frame[2]]) for frame in frames} == {bare([text])}
+        assert [frame[0] for frame in frames] == [start_ms, *(frame[1] for frame in frames[:-1])]
+        assert frames[-1][1] == end_ms
+    assert all(text.count("<u>") <= 1 for _, _, text in marked)
+
+
+@pytest.mark.parametrize("name", ["srt", "vtt"])
+def test_each_word_is_underlined_while_it_is_spoken(name: str) -> None:
+    """Every word in turn carries the tag; in a pause and after the last none does."""
+    words = (
+        Word(start_sample=0, end_sample=4_000, text=" R&D"),
+        Word(start_sample=8_000, end_sample=12_000, text=" is"),
+    )
+    segment = segment_of(" R&D is", 0, 0.75).model_copy(update={"words": words})
+    shown = [restored(name, text) for *_, text in blocks(highlighted(name, segment))]
+    assert shown == ["<u>R&D</u> is", "R&D is", "R&D <u>is</u>"]
+
+
+def test_voices_are_named() -> None:
+    """A speaker stands before the text in SRT and TXT, and in a voice tag in VTT."""
+    segment = segment_of(" a < b", 0, 1).model_copy(update={"speaker": "SPEAKER_00"})
+    assert "\n[SPEAKER_00]: a ‹ b\n" in render("srt", segment)  # noqa: RUF001
+    assert "\n<v SPEAKER_00>a &lt; b</v>\n" in render("vtt", segment)
+    assert render("txt", segment) == "[SPEAKER_00]: a < b\n"
+    assert render("tsv", segment).endswith("\t[SPEAKER_00]: a < b\n")
+    assert json.loads(render("json", segment))["segments"][0]["speaker"] == "SPEAKER_00"
+
+
 # pysubs2 takes any line with two times for the head of a cue, with or without an arrow; the
 # strict reader above has that text too.
 @pytest.mark.parametrize("text", [text for text in HOSTILE if "00:00:01,000" not in text])
@@ -108,7 +156,11 @@ def test_subtitle_times_are_rounded_to_milliseconds() -> None:
 def test_subtitles_are_laid_out_as_cues() -> None:
     """A long segment becomes as many subtitles as it has cues."""
     output = output_of([segment_of(" word" * 60, 0, 30)])
-    assert len(list(blocks(FORMATS["srt"].render(output)))) == len(to_cues(output.segments)) > 3
+    assert (
+        len(list(blocks(FORMATS["srt"].render(output))))
+        == len(to_cues(output.segments, SubtitleParams()))
+        > 3
+    )
 
 
 @given(segments=segment_lists())

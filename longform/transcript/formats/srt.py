@@ -1,11 +1,18 @@
 """SubRip subtitles."""
 
-from longform.transcript.formats.subtitles import render_subtitles
+from longform.transcript.formats.subtitles import Markup, render_subtitles
 from longform.transcript.output import TranscribeOutput
 
 # SubRip has no escapes: players take <b>, {\an8} and --> for markup wherever they stand, so
 # speech that really has these signs is shown with others that look alike.
 _LOOK_ALIKES = str.maketrans("<>{}\\", "‹›｛｝＼")  # noqa: RUF001
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LOOK_ALIKES)
+
+
+_MARKUP = Markup(escape=_escaped, name=lambda voice, text: f"[{_escaped(voice)}]: {text}")
 
 
 class SrtFormat:
@@ -15,4 +22,4 @@ class SrtFormat:
 
     def render(self, output: TranscribeOutput) -> str:
         """Return the subtitles; no text in them is read as markup."""
-        return render_subtitles(output, "srt", lambda line: line.translate(_LOOK_ALIKES))
+        return render_subtitles(output, "srt", _MARKUP)

@@ -1,8 +1,10 @@
 """What SRT and VTT share: cues in whole milliseconds, written by pysubs2."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
-from longform.transcript.cues import Cue, to_cues
+from longform.timeline import to_samples
+from longform.transcript.cues import Cue, CueWord, to_cues
 from longform.transcript.formats.milliseconds import samples_to_ms
 from longform.transcript.output import TranscribeOutput
 
@@ -12,26 +14,82 @@ _NO_BACKSLASH = "\x01"
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)))
 
 
-def render_subtitles(output: TranscribeOutput, format_: str, escape: Callable[[str], str]) -> str:
-    """Return a transcript as one of pysubs2's formats; `escape` makes a line of text safe in it."""
+@dataclass(frozen=True, slots=True)
+class Markup:
+    """What differs between the formats: `escape` makes text safe, `name` says whose it is."""
+
+    escape: Callable[[str], str]
+    name: Callable[[str, str], str]  # (voice, cue text) -> cue text
+
+
+def render_subtitles(output: TranscribeOutput, format_: str, markup: Markup) -> str:
+    """Return a transcript as one of pysubs2's formats, laid out as its parameters say."""
     from pysubs2 import SSAEvent, SSAFile
 
+    layout = output.provenance.parameters.subtitles
+    cues = to_cues(output.segments, layout, to_samples(output.input_duration_sec))
     file = SSAFile()
-    for start_ms, end_ms, cue in timed_in_ms(to_cues(output.segments)):
-        lines = (escape(line.translate(_CONTROLS)) for line in cue.lines)
-        text = "\n".join(line for line in lines if line.strip())
+    for frame in timed_in_ms(cues, highlight=layout.highlight_words):
+        text = _text(frame, markup)
         if text:
             guarded = text.replace("\\", _NO_BACKSLASH)
-            file.append(SSAEvent(start=start_ms, end=end_ms, text=guarded))
+            file.append(SSAEvent(start=frame.start_ms, end=frame.end_ms, text=guarded))
     rendered: str = file.to_string(format_, keep_ssa_tags=True)
     return rendered.replace(_NO_BACKSLASH, "\\")
 
 
-def timed_in_ms(cues: Iterable[Cue]) -> Iterator[tuple[int, int, Cue]]:
-    """Yield start and end of each cue: in order, never overlapping, at least 1 ms long."""
-    earliest = 0
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A cue, or the part of it in which one of its words is underlined."""
+
+    start_ms: int
+    end_ms: int
+    cue: Cue
+    word: CueWord | None = None
+
+
+def timed_in_ms(cues: Iterable[Cue], *, highlight: bool = False) -> Iterator[Frame]:
+    """Yield frames by start, at least 1 ms long; those of one channel do not overlap."""
+    earliest: dict[int | None, int] = {}
     for cue in cues:
-        start = max(samples_to_ms(cue.start_sample), earliest)
+        start = max(samples_to_ms(cue.start_sample), earliest.get(cue.channel, 0))
         end = max(samples_to_ms(cue.end_sample), start + 1)
-        yield start, end, cue
-        earliest = end
+        frames = _highlighted(Frame(start, end, cue)) if highlight else [Frame(start, end, cue)]
+        yield from frames
+        earliest[cue.channel] = end
+
+
+def _highlighted(whole: Frame) -> Iterator[Frame]:
+    """Cut a cue's time at its words; between them it stands without an underline."""
+    position = whole.start_ms
+    for word in whole.cue.words:
+        start, end = (
+            min(max(samples_to_ms(sample), position), whole.end_ms)
+            for sample in (word.start_sample, word.end_sample)
+        )
+        if position < start:
+            yield Frame(position, start, whole.cue)
+        if start < end:
+            yield Frame(start, end, whole.cue, word)
+        position = max(position, end)
+    if position < whole.end_ms:
+        yield Frame(position, whole.end_ms, whole.cue)
+
+
+def _text(frame: Frame, markup: Markup) -> str:
+    lines = (
+        _line(line, frame.word if frame.word and frame.word.line == number else None, markup)
+        for number, line in enumerate(frame.cue.lines)
+    )
+    text = "\n".join(line for line in lines if line.strip())
+    return markup.name(frame.cue.voice, text) if text and frame.cue.voice else text
+
+
+def _line(line: str, word: CueWord | None, markup: Markup) -> str:
+    def shown(text: str) -> str:
+        return markup.escape(text.translate(_CONTROLS))
+
+    if word is None or not shown(line[word.start : word.end]).strip():
+        return shown(line)
+    before, spoken, after = line[: word.start], line[word.start : word.end], line[word.end :]
+    return f"{shown(before)}<u>{shown(spoken)}</u>{shown(after)}"

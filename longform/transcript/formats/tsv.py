@@ -2,6 +2,7 @@
 
 from longform.transcript.formats.milliseconds import to_ms
 from longform.transcript.output import OutputSegment, TranscribeOutput
+from longform.transcript.voice import prefixed
 
 
 class TsvFormat:
@@ -15,5 +16,4 @@ class TsvFormat:
 
 
 def _row(segment: OutputSegment) -> str:
-    text = " ".join(segment.text.split())
-    return f"{to_ms(segment.start_time_sec)}\t{to_ms(segment.end_time_sec)}\t{text}\n"
+    return f"{to_ms(segment.start_time_sec)}\t{to_ms(segment.end_time_sec)}\t{prefixed(segment)}\n"

@@ -1,6 +1,7 @@
 """Plain text: one segment per line."""
 
 from longform.transcript.output import TranscribeOutput
+from longform.transcript.voice import prefixed
 
 
 class TxtFormat:
@@ -10,5 +11,5 @@ class TxtFormat:
 
     def render(self, output: TranscribeOutput) -> str:
         """Return one line per segment, blanks within it made single."""
-        lines = (" ".join(segment.text.split()) for segment in output.segments)
+        lines = map(prefixed, output.segments)
         return "".join(f"{line}\n" for line in lines if line)

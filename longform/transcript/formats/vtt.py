@@ -2,8 +2,15 @@
 
 from html import escape
 
-from longform.transcript.formats.subtitles import render_subtitles
+from longform.transcript.formats.subtitles import Markup, render_subtitles
 from longform.transcript.output import TranscribeOutput
+
+
+def _escaped(text: str) -> str:
+    return escape(text, quote=False)
+
+
+_MARKUP = Markup(escape=_escaped, name=lambda voice, text: f"<v {_escaped(voice)}>{text}</v>")
 
 
 class VttFormat:
@@ -13,4 +20,4 @@ class VttFormat:
 
     def render(self, output: TranscribeOutput) -> str:
         """Return the subtitles; `&`, `<` and `>` in text are escaped."""
-        return render_subtitles(output, "vtt", lambda line: escape(line, quote=False))
+        return render_subtitles(output, "vtt", _MARKUP)
