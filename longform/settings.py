@@ -1,6 +1,7 @@
 """`Settings`: what the operator of this machine decides, read once from LONGFORM_* variables."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -57,6 +58,9 @@ class Settings(BaseSettings):
         None, description="Key for that service; each worker reads its own."
     )
     cpu_threads: int = Field(0, ge=0, le=256, description="Threads of the model; 0: its share.")
+    features: Literal["auto", "numpy", "torch"] = Field(
+        "auto", description="What computes log-mel features: 'auto' is torch on a GPU, else numpy."
+    )
     ffmpeg: str | None = Field(None, description="The ffmpeg binary; else PATH, else the wheel's.")
     allow_private_hosts: bool = Field(
         False, description="Let sources lie on loopback and private addresses."

@@ -53,7 +53,9 @@ def worker_engine(spec: EngineSpec, settings: Settings) -> Batcher:
         UnknownModelError, WeightsError: this host has not the weights that were pinned.
         EnvironmentFaultError: the device that was asked for is not there.
     """
-    here = spec.model_copy(update={"cpu_threads": settings.cpu_threads})
+    here = spec.model_copy(
+        update={"cpu_threads": settings.cpu_threads, "features": settings.features}
+    )
     return loaded_engine(here, settings.home)
 
 

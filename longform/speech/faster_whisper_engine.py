@@ -12,6 +12,7 @@ from longform.speech import weights
 from longform.speech.devices import choose_device, compute_types, load_whisper_model
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
+from longform.speech.features import Features, choose_features, is_short
 from longform.speech.out_of_memory import FittingEngine
 from longform.speech.segmentation import TimedWord, split_words
 from longform.speech.verdict import judge, least_bad, leaves_speech, made_up
@@ -19,7 +20,6 @@ from longform.speech.whisper_windows import (
     EncodedWindows,
     Hypothesis,
     WhisperWindows,
-    is_short,
 )
 from longform.transcript.segment import DecodePath, Segment, Word
 
@@ -42,7 +42,8 @@ def create(spec: EngineSpec, home: Path) -> Engine:
 
     def load(compute_type: str) -> Engine:
         model = load_whisper_model(found.path, device, compute_type, spec.cpu_threads)
-        return FasterWhisperEngine(model)
+        features = choose_features(spec.features, device, model.feature_extractor)
+        return FasterWhisperEngine(model, features)
 
     return FittingEngine(load, compute_types(spec.compute_type, device))
 
@@ -52,10 +53,11 @@ class FasterWhisperEngine:
 
     Args:
         model: the loaded model.
+        features: what computes its log-mel features.
     """
 
-    def __init__(self, model: WhisperModel) -> None:
-        self._windows = WhisperWindows(model)
+    def __init__(self, model: WhisperModel, features: Features) -> None:
+        self._windows = WhisperWindows(model, features)
 
     @property
     def identity(self) -> str:

@@ -11,26 +11,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from longform.chunking.micro_chunk import MicroChunk, Pcm
 from longform.speech.engine import DecodeOptions
+from longform.speech.features import (
+    NUM_FRAMES,
+    SAMPLES_PER_FRAME,
+    Features,
+    Floats,
+    MelWindows,
+)
 from longform.speech.segmentation import TimedWord, fit_to_speech
 from longform.speech.verdict import Scores, compression_ratio
-from longform.timeline import SAMPLE_RATE_HZ, Span, to_samples
+from longform.timeline import Span, to_samples
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
     from faster_whisper.tokenizer import Tokenizer
 
-Floats = npt.NDArray[np.float32]
-
-_FULL_SCALE = 32_768.0  # int16 to [-1, 1)
-_NUM_FRAMES = 3_000  # mel frames in a window of 30 s
-_SAMPLES_PER_FRAME = 160  # 10 ms at 16 kHz
-_MEL_RANGE = 2.0  # log-mel features reach from their maximum down to 2 below it (80 dB)
 _SAMPLES_PER_TIMESTAMP = 320  # Whisper's time stamps count in steps of 20 ms
-_SHORT_SAMPLES = 15 * SAMPLE_RATE_HZ  # half a window
 _CPU_GROUP = 2  # windows
 _NUM_CANDIDATES = 5  # samples drawn at temperatures above 0, as in Whisper
 # Marks that belong to the word after or before them; Whisper's own lists.
@@ -59,7 +58,7 @@ class EncodedWindows:
     """
 
     model: WhisperModel
-    features: tuple[Floats, ...]  # each (n_mels, 3000)
+    features: MelWindows
     on_cpu: tuple[Floats, ...]  # each (1, 1500, d_model); empty on a GPU
     on_device: Any = None  # ctranslate2.StorageView of the whole batch; None on a CPU
 
@@ -71,7 +70,7 @@ class EncodedWindows:
             return StorageView.from_array(np.concatenate([self.on_cpu[i] for i in indices]))
         if list(indices) == list(range(len(self.features))):
             return self.on_device
-        return self.model.encode(np.stack([self.features[i] for i in indices]))
+        return self.model.model.encode(self.features.storage(indices))
 
     def groups(self, indices: Sequence[int]) -> list[Sequence[int]]:
         """Return the windows in groups that go through the decoder together, once.
@@ -88,32 +87,23 @@ class WhisperWindows:
 
     Args:
         model: the loaded faster-whisper model.
+        features: what computes its log-mel features.
     """
 
-    def __init__(self, model: WhisperModel) -> None:
+    def __init__(self, model: WhisperModel, features: Features) -> None:
         self._model = model
+        self._features = features
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
 
     def encode(self, recordings: Sequence[Pcm]) -> EncodedWindows:
         """Encode int16 audio of up to 30 s each."""
-        features = tuple(self._features(pcm) for pcm in recordings)
+        features = self._features.windows(recordings)
+        everything = range(len(features))
+        encode = self._model.model.encode
         if self._model.model.device == "cpu":
-            outputs = tuple(np.array(self._model.encode(each)) for each in features)
+            outputs = tuple(np.array(encode(features.storage([i]))) for i in everything)
             return EncodedWindows(self._model, features, outputs)
-        return EncodedWindows(self._model, features, (), self._model.encode(np.stack(features)))
-
-    def _features(self, pcm: Pcm) -> Floats:
-        """Return the log-mel spectrogram of a window, shape (n_mels, 3000).
-
-        Behind the audio lies digital silence, as in Whisper's training. faster-whisper puts
-        zeros there, a middling noise, which cost words at the end of long windows (13 errors
-        against 7 on one recording); on windows that are mostly padding it does better.
-        """
-        mel = self._model.feature_extractor(pcm.astype(np.float32) / _FULL_SCALE)[..., :-1]
-        padding = 0.0 if is_short(len(pcm)) else mel.max() - _MEL_RANGE
-        window = np.full((mel.shape[0], _NUM_FRAMES), padding, dtype=np.float32)
-        window[:, : mel.shape[1]] = mel[:, :_NUM_FRAMES]
-        return window
+        return EncodedWindows(self._model, features, (), encode(features.storage(everything)))
 
     def languages(self, encoded: EncodedWindows) -> list[list[tuple[str, float]]]:
         """Return, for each window, every language code with its probability, best first."""
@@ -211,28 +201,17 @@ class WhisperWindows:
 
         words: list[list[TimedWord]] = []
         for group in encoded.groups(range(len(indices))):
-            lengths = [-(-chunks[i].span.num_samples // _SAMPLES_PER_FRAME) for i in group]
+            lengths = [-(-chunks[i].span.num_samples // SAMPLES_PER_FRAME) for i in group]
             aligned = self._model.find_alignment(
                 tokenizer,
                 [list(texts[i]) for i in group],
                 encoded.select([indices[i] for i in group]),
-                [min(length, _NUM_FRAMES) for length in lengths],
+                [min(length, NUM_FRAMES) for length in lengths],
             )
             for i, found in zip(group, aligned, strict=True):
                 merge_punctuations(found, _OPENING_MARKS, _CLOSING_MARKS)
                 words.append([_timed_word(word, chunks[i]) for word in found if word["word"]])
         return words
-
-
-def is_short(num_samples: int) -> bool:
-    """Return whether a window is mostly padding, and is best decoded with time stamps.
-
-    Asked for time stamps, Whisper leaves a sentence that it cannot hear to its end to the
-    next window. That is right for its own sliding window and loses text in one of ours that
-    is full: WER 0.18 against 0.11 over our recordings. In short ones it hears every end, and
-    the stamps make it more exact.
-    """
-    return num_samples < _SHORT_SAMPLES
 
 
 def _hypothesis(tokenizer: Tokenizer, result: Any, temperature: float) -> Hypothesis:
