@@ -7,12 +7,19 @@ import typer
 
 from cli.transcription import Request, parse_formats, perform
 from longform.media.local_file import portable_address
-from longform.params import FrozenModel, SubtitleParams, TranscribeParams, parse_params
+from longform.params import (
+    DiarizeParams,
+    FrozenModel,
+    SubtitleParams,
+    TranscribeParams,
+    parse_params,
+)
 from longform.settings import Settings, with_overrides
 
 MODEL = "Model"
 CUTTING = "Cutting"
 SUBTITLES = "Subtitles"
+SPEAKERS = "Speakers"
 RUNNING = "Running"
 OUTPUT = "Output"
 
@@ -142,6 +149,24 @@ def transcribe(
             rich_help_panel=CUTTING,
         ),
     ] = None,
+    diarize: Annotated[
+        bool,
+        typer.Option(
+            "--diarize",
+            help="Tell speakers apart, with the models that LONGFORM_SEGMENTATION_MODEL and "
+            "LONGFORM_EMBEDDING_MODEL name.",
+            rich_help_panel=SPEAKERS,
+        ),
+    ] = False,
+    num_speakers: Annotated[
+        int | None, typer.Option(help="How many speakers there are.", rich_help_panel=SPEAKERS)
+    ] = None,
+    min_speakers: Annotated[
+        int | None, typer.Option(help="At least so many speakers.", rich_help_panel=SPEAKERS)
+    ] = None,
+    max_speakers: Annotated[
+        int | None, typer.Option(help="At most so many speakers.", rich_help_panel=SPEAKERS)
+    ] = None,
     max_line_width: Annotated[
         int | None,
         typer.Option(help="Characters in a line of a subtitle.", rich_help_panel=SUBTITLES),
@@ -221,7 +246,11 @@ def transcribe(
     """
     given = locals()
     params = parse_params(
-        _given_fields(TranscribeParams, given) | {"subtitles": _given_fields(SubtitleParams, given)}
+        _given_fields(TranscribeParams, given)
+        | {
+            "diarize": {"enabled": diarize} | _given_fields(DiarizeParams, given),
+            "subtitles": _given_fields(SubtitleParams, given),
+        }
     )
     settings = with_overrides(
         Settings(),

@@ -43,11 +43,11 @@ def parse_formats(text: str) -> tuple[str, ...]:
     Raises:
         ParameterError: naming the unknown one and those there are.
     """
-    from longform.transcript.formats import FORMATS
+    from longform.transcript.formats import FORMATS, ON_REQUEST
 
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     if names == ["all"]:
-        return tuple(FORMATS)
+        return tuple(name for name in FORMATS if name not in ON_REQUEST)
     if unknown := [name for name in names if name not in FORMATS]:
         raise ParameterError(
             f"--output-format: no format {unknown[0]!r}; there are {', '.join(FORMATS)}, all"
@@ -99,6 +99,10 @@ def check_before_start(request: Request) -> None:
         check_exists(media)
     check_writable(request.output_dir)
     choose_engine(request.params, request.settings)
+    if request.params.diarize.enabled:
+        from longform.speakers.diarize import load_diarizer
+
+        load_diarizer(request.settings)
 
 
 def enter_environment(request: Request) -> None:

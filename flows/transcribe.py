@@ -1,6 +1,7 @@
 """The flow `transcribe`: one recording in, one transcript out."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, cast
 
@@ -24,10 +25,13 @@ from longform.params import TranscribeParams
 from longform.plan import source_policy
 from longform.run import Run
 from longform.settings import Settings
+from longform.speakers.diarize import load_diarizer
+from longform.speakers.turns import Turn
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import NO_MEDIA
 from longform.workplace import open_workplace
 from tasks.attach import attach_recording
+from tasks.diarize import find_speakers
 from tasks.engine_choice import choose_engine
 from tasks.join import join
 from tasks.probe import probe
@@ -56,7 +60,8 @@ async def transcribe(
         str | None, Field(description="Folder or fsspec URL for the files. Empty: as configured")
     ] = None,
     output_formats: Annotated[
-        tuple[str, ...], Field(description="Files to write: json, srt, vtt, txt, tsv, html")
+        tuple[str, ...],
+        Field(description="Files to write: json, srt, vtt, txt, tsv, html, diarized_json"),
     ] = DEFAULT_FORMATS,
     use_cache: Annotated[
         bool, Field(description="Take chunks that an earlier run has finished from the cache")
@@ -69,6 +74,8 @@ async def transcribe(
     name = shown_name(media_url)
     async with cancelled_by_sigterm(), ProgressReporter(name) as progress:
         async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
+            if params.diarize.enabled:
+                load_diarizer(settings)  # its models are missing now or never
             source = await open_source(media_url, policy, workplace.scratch_dir)
             ending.callback(discard_blocks, policy.block_dir, source.blocks)
             media = await probe(source, policy, settings.ffmpeg, params.audio_stream)
@@ -92,11 +99,13 @@ async def transcribe(
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )
         raise_if_nothing(outcomes)
+        turns = await speaker_turns(run, settings, progress, use_cache=use_cache)
         progress.stage("writing")
         output = await join(
             run,
             outcomes.results,
             outcomes.failures,
+            turns,
             time.monotonic() - started_sec,
             media_link,
         )
@@ -126,6 +135,17 @@ def raise_if_changed(outcomes: ChunkOutcomes) -> None:
     for error in outcomes.errors:
         if isinstance(error, SourceChangedError):
             raise error
+
+
+async def speaker_turns(
+    run: Run, settings: Settings, progress: ProgressReporter, *, use_cache: bool
+) -> Sequence[Turn]:
+    """Return who speaks when, where that was asked for."""
+    if not run.params.diarize.enabled:
+        return ()
+    progress.stage("telling speakers apart")
+    found = await find_speakers(run.recording, run.params.diarize, settings, use_cache=use_cache)
+    return found.turns
 
 
 def raise_if_nothing(outcomes: ChunkOutcomes) -> None:

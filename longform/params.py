@@ -75,6 +75,35 @@ class FallbackParams(FrozenModel):
     )
 
 
+class DiarizeParams(FrozenModel):
+    """Who speaks when; the models are named in the settings of the machine."""
+
+    enabled: bool = Field(False, description="Tell speakers apart and label their words.")
+    num_speakers: int | None = Field(
+        None, ge=1, le=100, description="How many speakers there are (1-100). Empty: found out."
+    )
+    min_speakers: int | None = Field(
+        None, ge=1, le=100, description="At least so many speakers (1-100)."
+    )
+    max_speakers: int | None = Field(
+        None, ge=1, le=100, description="At most so many speakers (1-100)."
+    )
+    threshold: float = Field(
+        0.5,
+        ge=0.0,
+        le=2.0,
+        description="Voices nearer than this are one speaker (cosine distance, 0-2); larger values give fewer speakers.",
+    )
+
+    @model_validator(mode="after")
+    def _numbers_agree(self) -> Self:
+        if self.num_speakers and (self.min_speakers or self.max_speakers):
+            raise ValueError("num_speakers leaves no choice: give it, or min_ and max_speakers")
+        if self.min_speakers and self.max_speakers and self.min_speakers > self.max_speakers:
+            raise ValueError("min_speakers must not be more than max_speakers")
+        return self
+
+
 class SubtitleParams(FrozenModel):
     """How text is laid out in SRT and VTT; names as in openai-whisper where it has one."""
 
@@ -210,6 +239,9 @@ class TranscribeParams(FrozenModel):
     vad: VadParams = Field(default_factory=VadParams, description="Voice activity detection.")
     fallback: FallbackParams = Field(
         default_factory=FallbackParams, description="When a result is rejected and decoded again."
+    )
+    diarize: DiarizeParams = Field(
+        default_factory=DiarizeParams, description="Who speaks when (off by default)."
     )
     subtitles: SubtitleParams = Field(
         default_factory=SubtitleParams, description="How SRT and VTT are laid out."

@@ -10,6 +10,8 @@ from longform.macro_chunk import AudioSource, MacroChunkJob, SpooledAudio, Windo
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
 from longform.plan import Plan, PlannedChunk
+from longform.speakers.assign import assign_speakers
+from longform.speakers.turns import Turn
 from longform.speech.engine import EngineSpec
 from longform.speech.engines import spec_identity
 from longform.transcript.chunk_store import ChunkStore, RecordStore, chunk_key
@@ -69,10 +71,18 @@ class Run:
         self,
         results: Sequence[ChunkResult],
         failures: Sequence[FailedSpan],
+        turns: Sequence[Turn],
         processing_duration_sec: float,
         media: PageMedia = NO_MEDIA,
     ) -> TranscribeOutput:
-        """Join what the chunks gave into one transcript on one timeline."""
+        """Join what the chunks gave into one transcript on one timeline.
+
+        Args:
+            results: of the macro chunks.
+            failures: the macro chunks without one.
+            turns: who speaks when, where that was asked for.
+            processing_duration_sec: what all of it took.
+        """
         joined = join(results, failures)
         if joined.coverage and all(part.kind == "damaged" for part in joined.coverage):
             reason = joined.coverage[0].detail
@@ -80,7 +90,7 @@ class Run:
                 f"{self.recording.source.name} holds no audio that can be decoded: {reason}"
             )
         return to_output(
-            segments=joined.segments,
+            segments=assign_speakers(joined.segments, turns) if turns else joined.segments,
             coverage=joined.coverage,
             num_samples=joined.num_samples,
             processing_duration_sec=processing_duration_sec,

@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     features: Literal["auto", "numpy", "torch"] = Field(
         "auto", description="What computes log-mel features: 'auto' is torch on a GPU, else numpy."
     )
+    segmentation_model: Path | None = Field(
+        None, description="ONNX model that tells speakers apart (pyannote, from sherpa-onnx)."
+    )
+    embedding_model: Path | None = Field(
+        None, description="ONNX model that knows voices again (from sherpa-onnx)."
+    )
     ffmpeg: str | None = Field(None, description="The ffmpeg binary; else PATH, else the wheel's.")
     allow_private_hosts: bool = Field(
         False, description="Let sources lie on loopback and private addresses."

@@ -6,6 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from longform.run import Run
+from longform.speakers.turns import Turn
 from longform.transcript.join import FailedSpan
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import PageMedia
@@ -17,8 +18,9 @@ async def join(
     run: Run,
     results: Sequence[ChunkResult],
     failures: Sequence[FailedSpan],
+    turns: Sequence[Turn],
     processing_duration_sec: float,
     media: PageMedia,
 ) -> TranscribeOutput:
     """Join what the chunks gave into one transcript."""
-    return run.transcript(results, failures, processing_duration_sec, media)
+    return run.transcript(results, failures, turns, processing_duration_sec, media)

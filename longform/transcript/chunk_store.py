@@ -35,6 +35,7 @@ WITHOUT_EFFECT_ON_TEXT = frozenset(
         "batch_size",
         "on_chunk_failure",
         "subtitles",
+        "diarize",
         "model",  # its sha256 is in the key
         "audio_stream",  # the one that was chosen is in the key
     }

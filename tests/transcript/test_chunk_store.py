@@ -265,6 +265,7 @@ OTHER_VALUES: dict[str, object] = {
     "audio_stream": 1,
     "on_chunk_failure": "partial",
     "vad": VadParams(threshold=0.4),
+    "diarize": {"enabled": True},
     "subtitles": {"max_line_width": 20},
     "fallback": FallbackParams(no_speech_threshold=0.5),
 }

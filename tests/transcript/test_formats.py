@@ -65,7 +65,7 @@ def restored(name: str, text: str) -> str:
 @pytest.mark.parametrize("name", FORMATS)
 def test_names_and_suffixes_agree(name: str) -> None:
     """Each format's suffix is its name, and an empty transcript is still a file."""
-    assert FORMATS[name].suffix == f".{name}"
+    assert FORMATS[name].suffix == f".{name}".replace("_", ".")
     assert isinstance(render(name), str)
 
 
@@ -225,6 +225,26 @@ def test_json_keeps_letters_and_lists_words() -> None:
     document = json.loads(rendered)
     assert document["words"] == [{"word": " été", "start": 0.0, "end": 0.5, "probability": 0.5}]
     assert (document["language"], document["task"]) == ("french", "transcribe")
+
+
+def test_diarized_json_is_that_of_openai() -> None:
+    """Segments with the fields and types that OpenAI documents, by speaker."""
+    segments = (
+        segment_of(" Hello.", 0, 1).model_copy(update={"speaker": "SPEAKER_00"}),
+        segment_of(" Hi.", 1, 2.5).model_copy(update={"speaker": "SPEAKER_01"}),
+    )
+    document = json.loads(render("diarized_json", *segments))
+    assert document["text"] == "Hello. Hi."
+    assert (document["task"], document["duration"]) == ("transcribe", 2.5)
+    assert document["usage"] == {"type": "duration", "seconds": 3}
+    assert document["segments"][1] == {
+        "type": "transcript.text.segment",
+        "id": "seg_1",
+        "start": 1.0,
+        "end": 2.5,
+        "text": " Hi.",
+        "speaker": "SPEAKER_01",
+    }
 
 
 def test_txt_has_a_line_per_segment() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from longform.transcript.formats.diarized_json import DiarizedJsonFormat
 from longform.transcript.formats.format import Format
 from longform.transcript.formats.html_format import HtmlFormat
 from longform.transcript.formats.json_format import JsonFormat
@@ -19,7 +20,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "txt": TxtFormat(),
         "tsv": TsvFormat(),
         "html": HtmlFormat(),
+        "diarized_json": DiarizedJsonFormat(),
     }
 )
 
-__all__ = ["FORMATS", "Format"]
+# Written only where they are asked for by name.
+ON_REQUEST = frozenset({"diarized_json"})
+
+__all__ = ["FORMATS", "ON_REQUEST", "Format"]
