@@ -123,6 +123,13 @@ def transcribe(
             rich_help_panel=CUTTING,
         ),
     ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            help="mix, or split: each channel of a call on its own, merged by time.",
+            rich_help_panel=SPEAKERS,
+        ),
+    ] = None,
     macro_chunk_size_sec: Annotated[
         float | None,
         typer.Option(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from flows.cluster import RunCluster
 from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
-from flows.progress import ProgressReporter
+from flows.progress import ChannelProgress, ProgressReporter
 from longform.media.work_store import WorkRun
 from longform.plan import Plan, PlannedChunk, plan_key
 from longform.run import Run, plan_store
 from longform.settings import Settings
+from longform.transcript.channels import ChannelChunks
 from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
@@ -21,20 +22,61 @@ from longform.transcript.segment import ChunkResult
 class ChunkOutcomes:
     """What became of every macro chunk of a recording."""
 
-    results: tuple[ChunkResult, ...]
-    failures: tuple[FailedSpan, ...]
+    channels: tuple[ChannelChunks, ...]
     errors: tuple[BaseException, ...]  # in the order in which they came
     num_cached: int
+
+    @property
+    def results(self) -> tuple[ChunkResult, ...]:
+        """The results of all channels."""
+        return tuple(result for channel in self.channels for result in channel.results)
+
+    @property
+    def failures(self) -> tuple[FailedSpan, ...]:
+        """The failures of all channels."""
+        return tuple(failure for channel in self.channels for failure in channel.failures)
 
 
 async def transcribe_chunks(
     run: Run, settings: Settings, progress: ProgressReporter, spool: WorkRun, *, use_cache: bool
 ) -> ChunkOutcomes:
-    """Plan the recording and transcribe what the cache does not have.
+    """Plan the recording and transcribe what the cache does not have, channel beside channel.
 
     The first chunk is on its way before the last is planned. Nothing is submitted, no
     cluster opened and no model loaded where every chunk is in the cache.
     """
+    runs = run.by_channel()
+    total_samples = run.recording.media.num_samples_estimate
+    lanes = [progress.channel(one.channel, total_samples) for one in runs]
+    async with RunCluster(run, settings, progress) as cluster:
+        started = [
+            asyncio.create_task(_transcribe_channel(one, cluster, settings, lane, spool, use_cache))
+            for one, lane in zip(runs, lanes, strict=True)
+        ]
+        try:
+            dispatchers = await asyncio.gather(*started)
+        finally:
+            for task in started:
+                task.cancel()
+            await asyncio.gather(*started, return_exceptions=True)
+    return ChunkOutcomes(
+        channels=tuple(
+            ChannelChunks(one.channel, tuple(each.results), tuple(each.failures))
+            for one, each in zip(runs, dispatchers, strict=True)
+        ),
+        errors=tuple(error for each in dispatchers for error in each.errors),
+        num_cached=sum(each.num_cached for each in dispatchers),
+    )
+
+
+async def _transcribe_channel(
+    run: Run,
+    cluster: RunCluster,
+    settings: Settings,
+    progress: ChannelProgress,
+    spool: WorkRun,
+    use_cache: bool,
+) -> ChunkDispatcher:
     plans = plan_store(run.chunk_store_url)
     store = ChunkStore(run.chunk_store_url)
     key = plan_key(run.recording, run.params)
@@ -44,7 +86,6 @@ async def transcribe_chunks(
         progress.expect(len(known.chunks), known.total_samples)
     planned: list[PlannedChunk] = []
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(RunCluster(run, settings, progress))
         if known is None or len(cached) < len(known.chunks):
             cluster.start()
         dispatcher = await stack.enter_async_context(
@@ -60,9 +101,4 @@ async def transcribe_chunks(
         plan = Plan(access=run.recording.media.access, chunks=tuple(planned))
         await asyncio.to_thread(plans.put, key, plan)
         progress.expect(len(plan.chunks), plan.total_samples)
-    return ChunkOutcomes(
-        results=tuple(dispatcher.results),
-        failures=tuple(dispatcher.failures),
-        errors=tuple(dispatcher.errors),
-        num_cached=dispatcher.num_cached,
-    )
+    return dispatcher

@@ -10,7 +10,7 @@ from distributed import KilledWorker
 from flows.cluster import RunCluster
 from flows.macro_chunk import run_macro_chunk
 from flows.outcome import outcome
-from flows.progress import ProgressReporter
+from flows.progress import ChannelProgress
 from infra.cluster import GPU
 from longform.errors import LongformError
 from longform.macro_chunk import MacroChunkJob, discard_audio
@@ -26,14 +26,14 @@ WINDOW_PER_SLOT = 2
 
 
 class ChunkDispatcher:
-    """One run's macro chunks. When its context is left, every chunk is in one of the lists."""
+    """One channel's macro chunks. When its context is left, every chunk is in one of the lists."""
 
     def __init__(
         self,
         cluster: RunCluster,
         store: ChunkStore,
         spool: WorkRun,
-        progress: ProgressReporter,
+        progress: ChannelProgress,
         settings: Settings,
     ) -> None:
         self._cluster = cluster

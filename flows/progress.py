@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Self
 from uuid import UUID
 
@@ -25,7 +26,8 @@ class ProgressReporter:
         self._listener = progress_listener.get()
         run_url = url_for("flow-run", obj_id=flow_run.id) if flow_run.id else None
         self._now = RunProgress(source_name, "opening", run_url=run_url or "")
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: dict[tuple[int | None, int], int] = {}
+        self._expected: dict[int | None, tuple[int | None, int | None]] = {}
         self._finished_samples = 0
         self._artifact_id: UUID | None = None
         self._refresher: asyncio.Task[None] | None = None
@@ -53,31 +55,44 @@ class ProgressReporter:
         """Say what the run is doing now."""
         self._tell(stage=name)
 
-    def expect(self, total_chunks: int | None, total_samples: int | None) -> None:
-        """Say how much there is, once it is known."""
-        self._tell(total_chunks=total_chunks, total_samples=total_samples)
+    def channel(self, number: int | None, total_samples: int | None) -> "ChannelProgress":
+        """Return the progress of one channel (None: the mix), which counts towards the whole."""
+        if number is not None:
+            self._expected.pop(None, None)
+        self._expected[number] = (None, total_samples)
+        return ChannelProgress(self, number)
+
+    def expect(
+        self, total_chunks: int | None, total_samples: int | None, channel: int | None = None
+    ) -> None:
+        """Say how much there is of a channel, once it is known."""
+        self._expected[channel] = (total_chunks, total_samples)
+        self._tell(
+            total_chunks=_sum(chunks for chunks, _ in self._expected.values()),
+            total_samples=_sum(samples for _, samples in self._expected.values()),
+        )
 
     def micro_done(self, event: MicroDone) -> None:
         """Count a micro chunk of a macro chunk that is still running."""
-        done = self._in_flight.get(event.macro_chunk, 0) + event.num_samples
-        self._in_flight[event.macro_chunk] = done
+        place = (event.channel, event.macro_chunk)
+        self._in_flight[place] = self._in_flight.get(place, 0) + event.num_samples
         self._tell(last_text=event.text or self._now.last_text)
 
-    def chunk_done(self, result: ChunkResult, *, cached: bool) -> None:
+    def chunk_done(self, result: ChunkResult, *, cached: bool, channel: int | None = None) -> None:
         """Count a macro chunk whose result is there."""
-        self._settle(result.index, result.span.num_samples)
+        self._settle((channel, result.index), result.span.num_samples)
         self._tell(
             done_chunks=self._now.done_chunks + 1,
             cached_chunks=self._now.cached_chunks + int(cached),
         )
 
-    def chunk_failed(self, index: int, num_samples: int) -> None:
+    def chunk_failed(self, index: int, num_samples: int, channel: int | None = None) -> None:
         """Count a macro chunk that failed for good."""
-        self._settle(index, num_samples)
+        self._settle((channel, index), num_samples)
         self._tell(failed_chunks=self._now.failed_chunks + 1)
 
-    def _settle(self, index: int, num_samples: int) -> None:
-        self._in_flight.pop(index, None)
+    def _settle(self, place: tuple[int | None, int], num_samples: int) -> None:
+        self._in_flight.pop(place, None)
         self._finished_samples += num_samples
 
     def _tell(self, **changes: object) -> None:
@@ -108,3 +123,33 @@ class ProgressReporter:
             f"{now.source_name}: {chunks}, {to_seconds(now.done_samples):.0f} s of audio, "
             f"{now.speed:.1f} x real time"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelProgress:
+    """The progress of one channel, told as part of the whole."""
+
+    whole: ProgressReporter
+    number: int | None
+
+    def expect(self, total_chunks: int | None, total_samples: int | None) -> None:
+        """Say how much there is, once it is known."""
+        self.whole.expect(total_chunks, total_samples, self.number)
+
+    def chunk_done(self, result: ChunkResult, *, cached: bool) -> None:
+        """Count a macro chunk whose result is there."""
+        self.whole.chunk_done(result, cached=cached, channel=self.number)
+
+    def chunk_failed(self, index: int, num_samples: int) -> None:
+        """Count a macro chunk that failed for good."""
+        self.whole.chunk_failed(index, num_samples, self.number)
+
+
+def _sum(parts: Iterable[int | None]) -> int | None:
+    """Return the sum; None while a part of it is unknown."""
+    total = 0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total

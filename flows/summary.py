@@ -7,7 +7,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from longform.macro_chunk import clock
 from longform.timeline import to_samples, to_seconds
 from longform.transcript.output import TranscribeOutput
-from longform.transcript.segment import ChunkResult
+from longform.transcript.segment import ChunkResult, Interval
 
 PREVIEW_SEGMENTS = 12
 SLOWEST_CHUNKS = 5
@@ -55,11 +55,15 @@ def _figures(output: TranscribeOutput, results: Sequence[ChunkResult], num_cache
 
 def _gaps(output: TranscribeOutput) -> str:
     rows = [
-        (clock(part.start_sample), clock(part.end_sample), part.kind, _plain(part.detail))
+        (clock(part.start_sample), clock(part.end_sample), _kind(part), _plain(part.detail))
         for part in output.coverage
         if part.kind in ("failed", "damaged")
     ]
     return "## Missing\n\n" + _table(("From", "To", "What", "Why"), rows) if rows else ""
+
+
+def _kind(part: Interval) -> str:
+    return part.kind if part.channel is None else f"{part.kind}, channel {part.channel}"
 
 
 def _warnings(output: TranscribeOutput) -> str:

@@ -102,12 +102,7 @@ async def transcribe(
         turns = await speaker_turns(run, settings, progress, use_cache=use_cache)
         progress.stage("writing")
         output = await join(
-            run,
-            outcomes.results,
-            outcomes.failures,
-            turns,
-            time.monotonic() - started_sec,
-            media_link,
+            run, outcomes.channels, turns, time.monotonic() - started_sec, media_link
         )
         output = output.model_copy(update={"run_url": progress.run_url})
         target = settings.output_target(output_dir, deployed=deployment.id is not None)
@@ -170,8 +165,10 @@ def conclude(
 def missing(outcomes: ChunkOutcomes) -> str:
     """Return in one line what is missing, why, and what to do."""
     places = ", ".join(
-        f"{clock(gap.span.start_sample)}-{clock(gap.span.end_sample)} ({gap.reason})"
-        for gap in outcomes.failures
+        f"{_named(channel.channel)}{clock(gap.span.start_sample)}-{clock(gap.span.end_sample)} "
+        f"({gap.reason})"
+        for channel in outcomes.channels
+        for gap in channel.failures
     )
     total = len(outcomes.failures) + len(outcomes.results)
     return (
@@ -179,3 +176,7 @@ def missing(outcomes: ChunkOutcomes) -> str:
         f"{places}; "
         "the rest has been written, and another run tries only what is missing"
     )
+
+
+def _named(channel: int | None) -> str:
+    return "" if channel is None else f"channel {channel} "

@@ -72,6 +72,7 @@ class MacroChunkJob(FrozenModel):
     run_id: str
     name: str
     index: int
+    channel: int | None = None  # counted from 1, where channels are transcribed apart
     start_sample: int
     end_sample: int
     audio: AudioSource
@@ -94,7 +95,8 @@ class MacroChunkJob(FrozenModel):
     @property
     def label(self) -> str:
         """Name for people: which recording, which stretch."""
-        return f"{self.name} {clock(self.start_sample)}-{clock(self.end_sample)}"
+        channel = f" channel {self.channel}" if self.channel is not None else ""
+        return f"{self.name}{channel} {clock(self.start_sample)}-{clock(self.end_sample)}"
 
 
 def clock(sample: int) -> str:
@@ -194,6 +196,7 @@ class _Decoding:
         result = await future
         event = MicroDone(
             macro_chunk=self._job.index,
+            channel=self._job.channel,
             worker=worker_name(),
             end_sample=span.end_sample,
             num_samples=span.num_samples,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Chunking = Literal["vad", "silence"]
 Device = Literal["auto", "cpu", "cuda"]
 Task = Literal["transcribe", "translate"]
+Channels = Literal["mix", "split"]
 OnChunkFailure = Literal["fail", "partial"]
 
 
@@ -228,9 +229,9 @@ class TranscribeParams(FrozenModel):
         le=999,
         description="Which audio stream of the recording, counted from 0. Empty: the default one, else the first.",
     )
-    channels: Literal["mix"] = Field(
+    channels: Channels = Field(
         "mix",
-        description="'mix' folds all audio channels into one; where they would cancel each other out, one channel is taken.",
+        description="'mix' folds all audio channels into one; where they would cancel each other out, one channel is taken. 'split' transcribes each channel on its own, as of a call with a party on each side, and merges them by time.",
     )
     on_chunk_failure: OnChunkFailure = Field(
         "fail",
@@ -252,6 +253,12 @@ class TranscribeParams(FrozenModel):
         # Two boundaries must never compete for one sample, or the spans would not be ordered.
         if 2 * self.split_search_sec >= self.macro_chunk_size_sec:
             raise ValueError("split_search_sec must be less than half of macro_chunk_size_sec")
+        return self
+
+    @model_validator(mode="after")
+    def _voices_are_told_apart_once(self) -> Self:
+        if self.diarize.enabled and self.channels == "split":
+            raise ValueError("channels=split tells voices apart already: leave diarize out")
         return self
 
     @model_validator(mode="after")

@@ -142,7 +142,7 @@ async def sequential_chunks(
     """
     cutter = MacroCutter(params)
     damage = DamageReport()
-    writer = _SpoolWriter(spool, skip, damage)
+    writer = _SpoolWriter(spool, skip, damage, recording.media.channel)
     async with aclosing(extract_all(recording, damage)) as blocks:
         async for block in blocks:
             for event in await asyncio.to_thread(cutter.push, block):
@@ -156,8 +156,15 @@ async def sequential_chunks(
 class _SpoolWriter:
     """Turns the cutter's events into files, and into chunks when those are complete."""
 
-    def __init__(self, spool: WorkRun | None, skip: Container[int], damage: DamageReport) -> None:
+    def __init__(
+        self,
+        spool: WorkRun | None,
+        skip: Container[int],
+        damage: DamageReport,
+        channel: int | None,
+    ) -> None:
         self._damage = damage
+        self._prefix = "" if channel is None else f"channel{channel}-"
         self._spool = spool
         self._skip = skip
         self._open: PcmWriter | None = None
@@ -165,7 +172,7 @@ class _SpoolWriter:
     async def take(self, event: MacroEvent) -> PlannedChunk | None:
         """Follow one event; return the chunk that it completes, if it does."""
         if self._open is None and self._spool is not None and event.index not in self._skip:
-            self._open = self._spool.writer(f"{event.index:06}.s16")
+            self._open = self._spool.writer(f"{self._prefix}{event.index:06}.s16")
         if isinstance(event, MacroPcm):
             if self._open is not None:
                 await self._open.write(event.pcm)

@@ -16,6 +16,7 @@ class MicroDone(FrozenModel):
     end_sample: int
     num_samples: int
     text: str = ""
+    channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

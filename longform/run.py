@@ -1,12 +1,13 @@
 """One run: what was asked for and found out, and the jobs and cache keys that follow from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from longform import __version__
 from longform.errors import NotMediaError
 from longform.macro_chunk import AudioSource, MacroChunkJob, SpooledAudio, WindowAudio
+from longform.media.channels import split_channels
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
 from longform.plan import Plan, PlannedChunk
@@ -14,8 +15,8 @@ from longform.speakers.assign import assign_speakers
 from longform.speakers.turns import Turn
 from longform.speech.engine import EngineSpec
 from longform.speech.engines import spec_identity
+from longform.transcript.channels import ChannelChunks, join_channels
 from longform.transcript.chunk_store import ChunkStore, RecordStore, chunk_key
-from longform.transcript.join import FailedSpan, join
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
 from longform.transcript.page.material import NO_MEDIA, PageMedia, page_material
 from longform.transcript.segment import ChunkResult
@@ -33,6 +34,20 @@ class Run:
     params: TranscribeParams
     engine: EngineSpec
     chunk_store_url: str
+    channel: int | None = None  # the one that `recording` reads, from 1; None: the mix
+
+    def by_channel(self) -> "tuple[Run, ...]":
+        """Return the runs of the channels, where those are asked for and there are several.
+
+        Raises:
+            ParameterError: more channels than are transcribed apart.
+        """
+        if self.params.channels == "mix" or len(split := split_channels(self.recording)) < 2:
+            return (self,)
+        return tuple(
+            replace(self, recording=recording, channel=number)
+            for number, recording in enumerate(split, 1)
+        )
 
     def key(self, chunk: PlannedChunk) -> str:
         """Return the content key of a chunk's result; the address is no part of it."""
@@ -54,6 +69,7 @@ class Run:
             run_id=self.run_id,
             name=self.recording.source.name,
             index=chunk.index,
+            channel=self.channel,
             start_sample=chunk.start_sample,
             end_sample=chunk.end_sample,
             audio=self._audio(chunk),
@@ -69,8 +85,7 @@ class Run:
 
     def transcript(
         self,
-        results: Sequence[ChunkResult],
-        failures: Sequence[FailedSpan],
+        channels: Sequence[ChannelChunks],
         turns: Sequence[Turn],
         processing_duration_sec: float,
         media: PageMedia = NO_MEDIA,
@@ -78,12 +93,11 @@ class Run:
         """Join what the chunks gave into one transcript on one timeline.
 
         Args:
-            results: of the macro chunks.
-            failures: the macro chunks without one.
+            channels: what became of the macro chunks, by channel.
             turns: who speaks when, where that was asked for.
             processing_duration_sec: what all of it took.
         """
-        joined = join(results, failures)
+        joined = join_channels(channels)
         if joined.coverage and all(part.kind == "damaged" for part in joined.coverage):
             reason = joined.coverage[0].detail
             raise NotMediaError(
@@ -96,9 +110,16 @@ class Run:
             processing_duration_sec=processing_duration_sec,
             task=self.params.task,
             provenance=self.provenance(),
-            warnings=self.recording.source.warnings + self.recording.media.warnings,
-            page=page_material(results, media),
+            warnings=self._warnings(),
+            # The page shows the sound of one channel: the first stands for all.
+            page=page_material(channels[0].results, media),
         )
+
+    def _warnings(self) -> tuple[str, ...]:
+        source, media = self.recording.source, self.recording.media
+        mono = self.params.channels == "split" and media.channels < 2
+        note = f"{source.name} has one channel: there is nothing to split"
+        return source.warnings + media.warnings + ((note,) if mono else ())
 
     def provenance(self) -> Provenance:
         """Return what the transcript is made from and with."""

@@ -7,20 +7,18 @@ from prefect.cache_policies import NO_CACHE
 
 from longform.run import Run
 from longform.speakers.turns import Turn
-from longform.transcript.join import FailedSpan
+from longform.transcript.channels import ChannelChunks
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import PageMedia
-from longform.transcript.segment import ChunkResult
 
 
 @task(name="join", task_run_name="join", cache_policy=NO_CACHE)
 async def join(
     run: Run,
-    results: Sequence[ChunkResult],
-    failures: Sequence[FailedSpan],
+    channels: Sequence[ChannelChunks],
     turns: Sequence[Turn],
     processing_duration_sec: float,
     media: PageMedia,
 ) -> TranscribeOutput:
     """Join what the chunks gave into one transcript."""
-    return run.transcript(results, failures, turns, processing_duration_sec, media)
+    return run.transcript(channels, turns, processing_duration_sec, media)

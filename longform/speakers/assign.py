@@ -55,12 +55,12 @@ def _parts(segment: Segment, index: "_TurnIndex") -> Iterator[Segment]:
 
 def _named(words: Sequence[Word], index: "_TurnIndex") -> list[Word]:
     speakers = [index.speaker(Span(word.start_sample, word.end_sample)) for word in words]
-    before = accumulate(speakers, lambda last, speaker: speaker or last)
-    first = next((speaker for speaker in speakers if speaker), None)
-    return [
-        word.model_copy(update={"speaker": speaker or first})
-        for word, speaker in zip(words, before, strict=True)
-    ]
+    last = next((speaker for speaker in speakers if speaker), None)
+    named = []
+    for word, speaker in zip(words, speakers, strict=True):
+        last = speaker or last
+        named.append(word.model_copy(update={"speaker": last}))
+    return named
 
 
 class _TurnIndex:

@@ -36,6 +36,7 @@ WITHOUT_EFFECT_ON_TEXT = frozenset(
         "on_chunk_failure",
         "subtitles",
         "diarize",
+        "channels",  # the channel that is read is in the key
         "model",  # its sha256 is in the key
         "audio_stream",  # the one that was chosen is in the key
     }

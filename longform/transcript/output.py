@@ -83,6 +83,8 @@ class Provenance(FrozenModel):
 class TranscribeOutput(FrozenModel):
     """The transcript of one recording. `coverage` tiles the recording, in samples at 16 kHz.
 
+    Where channels were transcribed apart, `coverage` lists them one after the other, and each
+    channel's part tiles the recording; seconds are then summed over the channels.
     `language` is that of most of the speech; None where nothing was said. `files` are
     absolute paths or URLs, in the order in which the formats were asked for. `status` is
     `complete_with_damage` where parts of the recording itself are broken or missing

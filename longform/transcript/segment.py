@@ -42,12 +42,16 @@ class Segment(FrozenModel):
 
 
 class Interval(FrozenModel):
-    """What one stretch of the recording was. Intervals tile the recording exactly."""
+    """What one stretch of the recording, or of one of its channels, was.
+
+    Intervals tile the recording exactly; where channels are transcribed apart, each channel's do.
+    """
 
     start_sample: int
     end_sample: int
     kind: CoverageKind
     detail: str = ""
+    channel: int | None = None  # counted from 1; None: of all channels folded into one
 
     @property
     def span(self) -> Span:
