@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 from prefect import flow
@@ -98,8 +99,10 @@ async def transcribe(
             media_link = (
                 await attach_recording(run.recording) if "html" in output_formats else NO_MEDIA
             )
-        raise_if_nothing(outcomes)
-        turns = await speaker_turns(run, settings, progress, use_cache=use_cache)
+            raise_if_nothing(outcomes)
+            turns = await speaker_turns(
+                run, settings, progress, workplace.scratch_dir, use_cache=use_cache
+            )
         progress.stage("writing")
         output = await join(
             run, outcomes.channels, turns, time.monotonic() - started_sec, media_link
@@ -133,13 +136,20 @@ def raise_if_changed(outcomes: ChunkOutcomes) -> None:
 
 
 async def speaker_turns(
-    run: Run, settings: Settings, progress: ProgressReporter, *, use_cache: bool
+    run: Run,
+    settings: Settings,
+    progress: ProgressReporter,
+    scratch_dir: Path,
+    *,
+    use_cache: bool,
 ) -> Sequence[Turn]:
     """Return who speaks when, where that was asked for."""
     if not run.params.diarize.enabled:
         return ()
     progress.stage("telling speakers apart")
-    found = await find_speakers(run.recording, run.params.diarize, settings, use_cache=use_cache)
+    found = await find_speakers(
+        run.recording, run.params.diarize, settings, scratch_dir, use_cache=use_cache
+    )
     return found.turns
 
 

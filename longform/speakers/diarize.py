@@ -45,7 +45,8 @@ async def find_speakers(
     recording: Recording,
     params: DiarizeParams,
     diarizer: Diarizer,
-    settings: Settings,
+    store_url: str,
+    scratch_dir: Path,
     *,
     use_cache: bool = True,
 ) -> SpeakerTurns:
@@ -54,16 +55,23 @@ async def find_speakers(
     Speakers are told apart over the whole recording at once: per chunk, the same voice would
     get another label in each. So the audio is decoded to a file first, 115 MB for an hour.
 
+    Args:
+        recording: whose turns are wanted.
+        params: how many speakers there are, as far as that is known.
+        diarizer: what finds the turns.
+        store_url: the chunk store, beside whose results turns are kept.
+        scratch_dir: a folder of this host, for the audio.
+        use_cache: take turns that an earlier run has left.
+
     Raises:
         RetryableError: the source, the decoder or the diarizer failed.
         SourceError: the recording cannot be decoded.
     """
-    store = RecordStore(f"{settings.chunk_store_url.rstrip('/')}/speakers", SpeakerTurns)
+    store = RecordStore(f"{store_url.rstrip('/')}/speakers", SpeakerTurns)
     key = speakers_key(recording, params, diarizer.identity)
     if use_cache and (kept := await asyncio.to_thread(store.get, key)) is not None:
         return kept
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="speakers-", dir=settings.home) as folder:
+    with tempfile.TemporaryDirectory(prefix="speakers-", dir=scratch_dir) as folder:
         audio = Path(folder) / "audio.s16"
         num_samples = await _spool(recording, audio)
         turns = labelled(await diarizer.diarize(audio, num_samples, params))

@@ -71,6 +71,7 @@ async def test_each_side_is_what_it_is_alone(stage: Stage, call: Path, tmp_path:
     assert stage.engine_calls == []
 
 
+@pytest.mark.parametrize("call", ["wav"], indirect=True)
 async def test_one_side_fails_alone(stage: Stage, call: Path, tmp_path: Path) -> None:
     """A chunk that fails on one side is named with its channel; the other side is whole."""
     whole = await run(call, tmp_path / "a")

@@ -32,12 +32,6 @@ class CountingDiarizer:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Return settings with a home of their own."""
-    return Settings(home=tmp_path / "home")
-
-
-@pytest.fixture
 def call(tmp_path: Path) -> Path:
     """Return a wav file of 20 s."""
     path = tmp_path / "call.wav"
@@ -49,21 +43,23 @@ def call(tmp_path: Path) -> Path:
     return path
 
 
-async def test_turns_are_found_once(settings: Settings, call: Path) -> None:
+async def test_turns_are_found_once(call: Path, tmp_path: Path) -> None:
     """A second run takes the turns from the cache; other numbers of speakers are found anew."""
-    recording = await open_recording(str(call), settings, call.parent)
-    diarizer = CountingDiarizer()
-    first = await find_speakers(recording, DiarizeParams(), diarizer, settings)
-    assert await find_speakers(recording, DiarizeParams(), diarizer, settings) == first
+    recording = await open_recording(str(call), Settings(), tmp_path)
+    diarizer, places = CountingDiarizer(), (str(tmp_path / "store"), tmp_path)
+    first = await find_speakers(recording, DiarizeParams(), diarizer, *places)
+    assert await find_speakers(recording, DiarizeParams(), diarizer, *places) == first
     assert [turn.speaker for turn in first.turns] == ["SPEAKER_00"]
     assert diarizer.asked == [20 * SAMPLE_RATE_HZ]
-    await find_speakers(recording, DiarizeParams(num_speakers=2), diarizer, settings)
-    await find_speakers(recording, DiarizeParams(), diarizer, settings, use_cache=False)
+    await find_speakers(recording, DiarizeParams(num_speakers=2), diarizer, *places)
+    await find_speakers(recording, DiarizeParams(), diarizer, *places, use_cache=False)
     assert len(diarizer.asked) == 3
 
 
-async def test_no_audio_is_left_behind(settings: Settings, call: Path) -> None:
+async def test_no_audio_is_left_behind(call: Path, tmp_path: Path) -> None:
     """The decoded audio is removed when the turns are known."""
-    recording = await open_recording(str(call), settings, call.parent)
-    await find_speakers(recording, DiarizeParams(), CountingDiarizer(), settings)
-    assert not list(settings.home.glob("speakers-*"))
+    recording = await open_recording(str(call), Settings(), tmp_path)
+    await find_speakers(
+        recording, DiarizeParams(), CountingDiarizer(), str(tmp_path / "s"), tmp_path
+    )
+    assert not list(tmp_path.glob("speakers-*"))
