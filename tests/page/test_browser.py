@@ -176,8 +176,8 @@ def test_hostile_text_is_harmless(open_page: OpenPage) -> None:
 
 def test_gaps_and_voices_are_said(open_page: OpenPage) -> None:
     """Damaged, failed and long silent stretches are lines of the text; channels have names."""
-    left = [segment.model_copy(update={"channel": 0}) for segment in spoken(TEXTS[:1])]
-    right = [segment.model_copy(update={"channel": 1}) for segment in spoken(TEXTS[1:2], 5)]
+    left = [segment.model_copy(update={"channel": 1}) for segment in spoken(TEXTS[:1])]
+    right = [segment.model_copy(update={"channel": 2}) for segment in spoken(TEXTS[1:2], 5)]
     arabic = spoken(["مرحبا بالعالم"], 60, "ar")
     edges = (
         (0, 11, "speech", ""),

@@ -9,6 +9,7 @@ from longform.timeline import to_samples, to_seconds
 from longform.transcript.output import OutputSegment, TranscribeOutput
 from longform.transcript.page.page_data import mean_probability, shown_text
 from longform.transcript.segment import Interval
+from longform.transcript.voice import voice
 
 BLOCK_ROWS = 20  # rows laid out together: about a screen, so that far ones cost nothing
 QUIET_SEC = 10.0  # seconds; a longer stretch without speech gets a line of its own
@@ -139,7 +140,13 @@ def clock(seconds: float) -> str:
 
 def who(segment: OutputSegment) -> str:
     """Return whose voice a segment is, as far as that is known."""
-    return "" if segment.channel is None else f"Channel {segment.channel + 1}"
+    name = voice(segment)
+    return name[:1].upper() + name[1:]
+
+
+def _colour(segment: OutputSegment) -> int:
+    _, _, number = voice(segment).replace("_", " ").rpartition(" ")
+    return int(number) % VOICES if number.isdecimal() else 0
 
 
 _KINDS = (
@@ -154,11 +161,17 @@ _GAP_TEXTS = {"non_speech": "no speech", "damaged": "damaged in the recording", 
 def _is_shown(part: Interval) -> bool:
     if part.kind in ("damaged", "failed"):
         return True
-    return part.kind == "non_speech" and part.span.num_samples >= to_samples(QUIET_SEC)
+    # On one side of a call there is no speech whenever the other speaks.
+    return (
+        part.kind == "non_speech"
+        and part.channel is None
+        and part.span.num_samples >= to_samples(QUIET_SEC)
+    )
 
 
 def _gap(part: Interval) -> GapRow:
-    text = _GAP_TEXTS[part.kind]
+    side = f"channel {part.channel} " if part.channel is not None else ""
+    text = side + _GAP_TEXTS[part.kind]
     start, end = to_seconds(part.start_sample), to_seconds(part.end_sample)
     full = f"{text}: {part.detail}" if part.detail else text
     return GapRow(clock(start), clock(end), part.kind, full)
@@ -172,7 +185,7 @@ def _row(segment: OutputSegment, main_language: str | None) -> SegmentRow:
         text=shown_text(segment),
         language=segment.bcp47_key,
         who=who(segment),
-        voice=(segment.channel or 0) % VOICES,
+        voice=_colour(segment),
         tag=segment.language if foreign else "",
     )
 
