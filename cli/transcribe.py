@@ -42,7 +42,7 @@ def transcribe(
         typer.Option(
             "--output-format",
             "-f",
-            help="Formats, comma-separated: json, srt, vtt, txt, tsv, html, or all.",
+            help="Formats, comma-separated: json, srt, vtt, txt, tsv, html, diarized_json, or all.",
             rich_help_panel=OUTPUT,
         ),
     ] = "all",
