@@ -27,6 +27,7 @@ from longform.speech.chunk_wire import (
     from_wav,
 )
 from longform.speech.engine import EngineSpec
+from longform.transcript.channels import ChannelChunks
 from longform.transcript.output import TranscribeOutput
 
 UNNAMED = "upload"
@@ -60,7 +61,7 @@ class Transcriber:
             finally:
                 # The file is about to go: nobody else will read it.
                 gateway.forget(recording.source, recording.policy)
-        return run.transcript([result], [], time.monotonic() - started_sec)
+        return run.transcript([ChannelChunks(None, (result,))], (), time.monotonic() - started_sec)
 
     async def chunk(self, upload: Upload, note: ChunkNote, batcher: Batcher) -> ChunkAnswer:
         """Transcribe a micro chunk that its sender has cut.

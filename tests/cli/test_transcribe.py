@@ -16,6 +16,7 @@ from longform.run import Run
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine, worker_engine
 from longform.speech.engines import close_engines
+from longform.transcript.channels import ChannelChunks
 from longform.transcript.output import TranscribeOutput
 from tests.cli.conftest import Run as Command
 from tests.conftest import WELCOME
@@ -70,7 +71,7 @@ async def heard_here(clip: Path, home: Path) -> TranscribeOutput:
         results = [await transcribe_macro_chunk(job, batcher, lambda _: None) for job in jobs]
     finally:
         close_engines()
-    return run.transcript(results, [], 1.0)
+    return run.transcript([ChannelChunks(None, tuple(results))], (), 1.0)
 
 
 @pytest.mark.model
