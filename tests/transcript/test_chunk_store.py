@@ -267,7 +267,6 @@ OTHER_VALUES: dict[str, object] = {
     "vad": VadParams(threshold=0.4),
     "diarize": {"enabled": True},
     "channels": "split",
-    "audio_stream": 1,
     "subtitles": {"max_line_width": 20},
     "fallback": FallbackParams(no_speech_threshold=0.5),
 }
