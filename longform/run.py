@@ -16,7 +16,7 @@ from longform.transcript.chunk_store import ChunkStore, RecordStore, chunk_key
 from longform.transcript.join import FailedSpan, join
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
 from longform.transcript.page.material import NO_MEDIA, PageMedia, page_material
-from longform.transcript.segment import ChunkResult
+from longform.transcript.segment import ChunkResult, Segment
 
 # What else decides on a transcript: these decode the audio and find the speech in it.
 VERSIONS = ("faster-whisper", "ctranslate2", "onnxruntime", "av")
@@ -40,6 +40,7 @@ class Run:
             channel=self.recording.media.channel,
             span=chunk.span,
             open_ended=chunk.open_ended,
+            guards=(chunk.guard_before_samples, chunk.guard_after_samples),
             params=self.params,
             model_sha256=self.engine.model_sha256,
             engine_identity=spec_identity(self.engine),
@@ -54,6 +55,8 @@ class Run:
             index=chunk.index,
             start_sample=chunk.start_sample,
             end_sample=chunk.end_sample,
+            guard_before_samples=chunk.guard_before_samples,
+            guard_after_samples=chunk.guard_after_samples,
             audio=self._audio(chunk),
             params=self.params,
             engine=self.engine,
@@ -80,7 +83,7 @@ class Run:
                 f"{self.recording.source.name} holds no audio that can be decoded: {reason}"
             )
         return to_output(
-            segments=joined.segments,
+            segments=tuple(map(self._as_asked, joined.segments)),
             coverage=joined.coverage,
             num_samples=joined.num_samples,
             processing_duration_sec=processing_duration_sec,
@@ -89,6 +92,10 @@ class Run:
             warnings=self.recording.source.warnings + self.recording.media.warnings,
             page=page_material(results, media),
         )
+
+    def _as_asked(self, segment: Segment) -> Segment:
+        # Beside a guarded boundary words are timed even where nobody asked for it.
+        return segment if self.params.word_timestamps else segment.model_copy(update={"words": ()})
 
     def provenance(self) -> Provenance:
         """Return what the transcript is made from and with."""
