@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.corpus import decode
-from longform.macro_chunk import transcribe_macro_chunk
+from longform.chunking.macro import Split, guard_samples, spans_from_splits
+from longform.chunking.micro_chunk import Pcm
+from longform.macro_chunk import MacroChunkJob, SpooledAudio, transcribe_macro_chunk
 from longform.media.work_store import WorkStore
 from longform.params import TranscribeParams
 from longform.plan import find_split as find_split_in
@@ -23,7 +25,9 @@ from longform.run import Run
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine, worker_engine
 from longform.speech.weights import resolve
+from longform.transcript.join import join
 from longform.transcript.output import TranscribeOutput
+from longform.transcript.segment import Segment
 
 BATCH_SIZE = 8
 THREADS = 1  # of every model: waiting threads would count as CPU on a busy machine
@@ -102,6 +106,47 @@ def longform_hears(path: Path, params: TranscribeParams) -> Heard:
     started = cpu_seconds()
     text = longform_output(path, params).text
     return Heard(text, cpu_seconds() - started)
+
+
+def transcribe_pcm(
+    pcm: Pcm, splits: Sequence[Split], params: TranscribeParams
+) -> tuple[Segment, ...]:
+    """Transcribe int16 audio in macro chunks that are split there, as after a sequential pass."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_transcribe_pcm(pcm, splits, params, Path(folder)))
+
+
+async def _transcribe_pcm(
+    pcm: Pcm, splits: Sequence[Split], params: TranscribeParams, folder: Path
+) -> tuple[Segment, ...]:
+    settings = Settings(cpu_threads=THREADS)
+    engine = choose_engine(params, settings)
+    batcher = worker_engine(engine, settings)
+    spool = WorkStore(root=str(folder)).create_run()
+    spans = spans_from_splits(splits, len(pcm))
+    guards = [0, *(guard_samples(split, params) for split in splits), 0]
+    results = []
+    for index, span in enumerate(spans):
+        before = min(guards[index], span.start_sample)
+        writer = spool.writer(f"{index:06}.s16")
+        end_sample = span.end_sample + guards[index + 1]
+        await writer.write(pcm[span.start_sample - before : end_sample])
+        job = MacroChunkJob(
+            key="0" * 64,
+            run_id="benchmark",
+            name="benchmark",
+            index=index,
+            start_sample=span.start_sample,
+            end_sample=span.end_sample,
+            guard_before_samples=before,
+            guard_after_samples=guards[index + 1],
+            audio=SpooledAudio(file=await writer.close()),
+            params=params,
+            engine=engine,
+            chunk_store_url=str(folder),
+        )
+        results.append(await transcribe_macro_chunk(job, batcher, lambda _: None))
+    return join(results, []).segments
 
 
 async def _transcribe(path: Path, params: TranscribeParams, folder: Path) -> TranscribeOutput:

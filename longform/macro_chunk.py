@@ -173,7 +173,7 @@ async def transcribe_macro_chunk(
         heard=heard,
         non_speech=chunker.non_speech,
         heard_span=job.heard_span,
-        open_ended=not job.guard_after_samples,
+        is_open_ended=not job.guard_after_samples,
         worker=worker_name(),
         started_sec=started_sec,
     )

@@ -29,7 +29,7 @@ def to_chunk_result(
     heard: Sequence[HeardMicro],
     non_speech: Sequence[Span],
     heard_span: Span,
-    open_ended: bool,
+    is_open_ended: bool,
     worker: str,
     started_sec: float,
 ) -> ChunkResult:
@@ -42,7 +42,7 @@ def to_chunk_result(
         heard: its micro chunks, in order.
         non_speech: what was left out between them; both tile `heard_span`.
         heard_span: the planned span with its guards.
-        open_ended: whether it ends where the audio does, wherever that is.
+        is_open_ended: whether it ends where the audio does, wherever that is.
         worker: who decoded it.
         started_sec: when, in Unix time.
     """
@@ -53,7 +53,7 @@ def to_chunk_result(
     start = heard_span.start_sample
     require_tiling(spans, Span(start, spans[-1].end_sample if spans else start))
     end = max(spans[-1].end_sample if spans else start, own.start_sample)
-    decoded = Span(own.start_sample, end if open_ended else min(end, own.end_sample))
+    decoded = Span(own.start_sample, end if is_open_ended else min(end, own.end_sample))
     ended_sec = time.time()
     return ChunkResult(
         key=key,
