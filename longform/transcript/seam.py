@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from longform.timeline import SAMPLE_RATE_HZ
+from longform.timeline import SAMPLE_RATE_HZ, Span
 from longform.transcript.segment import ChunkResult, Segment, Word, part_of
 
 # Two windows time the same word alike to within this; two words of the same text that follow
@@ -45,36 +45,39 @@ def own_segments(results: Sequence[ChunkResult]) -> list[list[Segment]]:
     units = [_units(result) for result in results]
     firsts = [0] * len(results)
     lasts = [len(each) for each in units]
-    for right, result in enumerate(results):
-        adjoins = right > 0 and results[right - 1].end_sample == result.start_sample
-        if result.guard_before_samples and not adjoins:
-            firsts[right] = _num_before(units[right], result.start_sample)
-    for left, (result, following) in enumerate(pairwise([*results, None])):
-        if following is not None and result.end_sample == following.start_sample:
-            lasts[left], firsts[left + 1] = _seam(result, following, units[left], units[left + 1])
-        elif result.guard_after_samples:
-            lasts[left] = _num_before(units[left], result.end_sample)
+    for number, result in enumerate(results):
+        if result.guard_before_samples:
+            firsts[number] = _num_before(units[number], result.start_sample)
+        if result.guard_after_samples:
+            lasts[number] = _num_before(units[number], result.end_sample)
+    for number, (left, right) in enumerate(pairwise(results)):
+        if guard := _common_guard(left, right):
+            zone = Span(left.end_sample - guard, left.end_sample + guard)
+            seam = _seam(units[number], units[number + 1], zone)
+            lasts[number], firsts[number + 1] = seam
     return [
         _kept(result.segments, first, max(first, last))
         for result, first, last in zip(results, firsts, lasts, strict=True)
     ]
 
 
-def _seam(
-    left: ChunkResult, right: ChunkResult, before: Sequence[_Unit], after: Sequence[_Unit]
-) -> tuple[int, int]:
-    """Return how many units of the left chunk are kept, and the first of the right that is."""
-    boundary = left.end_sample
-    guard = min(left.guard_after_samples, right.guard_before_samples)
+def _common_guard(left: ChunkResult, right: ChunkResult) -> int:
+    """Return how far both chunks have heard on both sides of their boundary; 0: not at all."""
+    if left.end_sample != right.start_sample:
+        return 0
     # Half a chunk at most, so that the two seams of a chunk cannot cross.
-    guard = min(guard, *(result.span.num_samples // 2 for result in (left, right)))
-    if not guard:
-        return len(before), 0
+    halves = (result.span.num_samples // 2 for result in (left, right))
+    return min(left.guard_after_samples, right.guard_before_samples, *halves)
+
+
+def _seam(before: Sequence[_Unit], after: Sequence[_Unit], zone: Span) -> tuple[int, int]:
+    """Return how many units of the left chunk are kept, and the first of the right that is."""
+    boundary = (zone.start_sample + zone.end_sample) // 2
     alike = [
         (abs(mine.twice_middle + other.twice_middle - 4 * boundary), i, j)
         for i, mine in enumerate(before)
         for j, other in enumerate(after)
-        if _is_in(mine, boundary, guard) and _is_in(other, boundary, guard) and _same(mine, other)
+        if _is_in(mine, zone) and _is_in(other, zone) and _same(mine, other)
     ]
     if not alike:
         return _by_midpoint(before, after, boundary)
@@ -102,8 +105,8 @@ def _num_before(units: Sequence[_Unit], boundary: int) -> int:
     )
 
 
-def _is_in(unit: _Unit, boundary: int, guard: int) -> bool:
-    return abs(unit.twice_middle - 2 * boundary) <= 2 * guard
+def _is_in(unit: _Unit, zone: Span) -> bool:
+    return 2 * zone.start_sample <= unit.twice_middle <= 2 * zone.end_sample
 
 
 def _same(mine: _Unit, other: _Unit) -> bool:

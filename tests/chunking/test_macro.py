@@ -197,7 +197,7 @@ def test_the_cutter_holds_back_no_more_than_a_window_and_a_last_chunk() -> None:
 
 @pytest.mark.parametrize("lengths", [[8_000], [160_001, 3]])
 def test_real_speech_is_split_in_pauses(speech_pcm: Pcm, lengths: list[int]) -> None:
-    """With the real network both ways agree, and every boundary falls into a pause."""
+    """With the real network both ways agree, and every boundary falls into silence."""
     params = TranscribeParams(macro_chunk_size_sec=20)
     cutter = MacroCutter(params)
     events = [e for block in in_blocks(speech_pcm, lengths) for e in cutter.push(block)]
@@ -207,4 +207,4 @@ def test_real_speech_is_split_in_pauses(speech_pcm: Pcm, lengths: list[int]) -> 
         window = search_window(boundary, len(speech_pcm), params)
         audio = speech_pcm[window.start_sample : window.end_sample]
         assert choose_split([audio], window, params) == split
-        assert split.kind == "pause"
+        assert split.is_silent
