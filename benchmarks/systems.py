@@ -17,7 +17,7 @@ from benchmarks.corpus import decode
 from longform.chunking.macro import Split, guard_samples, spans_from_splits
 from longform.chunking.micro_chunk import Pcm
 from longform.macro_chunk import MacroChunkJob, SpooledAudio, transcribe_macro_chunk
-from longform.media.work_store import WorkStore
+from longform.media.work_store import WorkLimits, WorkRun, open_run
 from longform.params import TranscribeParams
 from longform.plan import find_split as find_split_in
 from longform.plan import open_recording, sequential_chunks, windowed_chunks
@@ -31,6 +31,7 @@ from longform.transcript.segment import Segment
 
 BATCH_SIZE = 8
 THREADS = 1  # of every model: waiting threads would count as CPU on a busy machine
+LIMITS = WorkLimits(max_bytes=2**32, reserve_bytes=0)  # of the audio that waits for its turn
 SLOTS = 2  # macro chunks at a time, as in a worker
 
 
@@ -122,30 +123,29 @@ async def _transcribe_pcm(
     settings = Settings(cpu_threads=THREADS)
     engine = choose_engine(params, settings)
     batcher = worker_engine(engine, settings)
-    spool = WorkStore(root=str(folder)).create_run()
     spans = spans_from_splits(splits, len(pcm))
     guards = [0, *(guard_samples(split, params) for split in splits), 0]
     results = []
-    for index, span in enumerate(spans):
-        before = min(guards[index], span.start_sample)
-        writer = spool.writer(f"{index:06}.s16")
-        end_sample = span.end_sample + guards[index + 1]
-        await writer.write(pcm[span.start_sample - before : end_sample])
-        job = MacroChunkJob(
-            key="0" * 64,
-            run_id="benchmark",
-            name="benchmark",
-            index=index,
-            start_sample=span.start_sample,
-            end_sample=span.end_sample,
-            guard_before_samples=before,
-            guard_after_samples=guards[index + 1],
-            audio=SpooledAudio(file=await writer.close()),
-            params=params,
-            engine=engine,
-            chunk_store_url=str(folder),
-        )
-        results.append(await transcribe_macro_chunk(job, batcher, lambda _: None))
+    async with open_run(str(folder), LIMITS) as spool:
+        for index, span in enumerate(spans):
+            before, after = min(guards[index], span.start_sample), guards[index + 1]
+            writer = spool.writer(f"{index:06}.s16")
+            await writer.write(pcm[span.start_sample - before : span.end_sample + after])
+            job = MacroChunkJob(
+                key="0" * 64,
+                run_id="benchmark",
+                name="benchmark",
+                index=index,
+                start_sample=span.start_sample,
+                end_sample=span.end_sample,
+                guard_before_samples=before,
+                guard_after_samples=after,
+                audio=SpooledAudio(file=await writer.close()),
+                params=params,
+                engine=engine,
+                chunk_store_url=str(folder),
+            )
+            results.append(await transcribe_macro_chunk(job, batcher, lambda _: None))
     return join(results, []).segments
 
 
@@ -158,15 +158,18 @@ async def _transcribe(path: Path, params: TranscribeParams, folder: Path) -> Tra
         engine=choose_engine(params, settings),
         chunk_store_url=str(folder / "chunks"),
     )
-    spool = WorkStore(root=str(folder / "work")).create_run()
+    async with open_run(str(folder / "work"), LIMITS) as spool:
+        return await _transcribe_chunks(run, settings, spool)
 
+
+async def _transcribe_chunks(run: Run, settings: Settings, spool: WorkRun) -> TranscribeOutput:
     async def find_split(boundary_sample: int) -> Any:
-        return await find_split_in(run.recording, boundary_sample, params)
+        return await find_split_in(run.recording, boundary_sample, run.params)
 
     chunks = (
-        windowed_chunks(run.recording, params, find_split)
+        windowed_chunks(run.recording, run.params, find_split)
         if run.recording.media.access == "windowed"
-        else sequential_chunks(run.recording, params, spool)
+        else sequential_chunks(run.recording, run.params, spool)
     )
     batcher = worker_engine(run.engine, settings)
     at_a_time = asyncio.Semaphore(SLOTS)

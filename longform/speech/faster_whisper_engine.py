@@ -17,7 +17,13 @@ from longform.speech.fallback import Settled, climb, settle
 from longform.speech.language import is_sure, only_among
 from longform.speech.out_of_memory import FittingEngine
 from longform.speech.segmentation import TimedWord, split_words
-from longform.speech.verdict import is_doubtful, is_outside, leaves_speech, wanders
+from longform.speech.verdict import (
+    asks_for_beam,
+    is_doubtful,
+    is_outside,
+    leaves_speech,
+    wanders,
+)
 from longform.speech.whisper_windows import (
     EncodedWindows,
     Hypothesis,
@@ -118,16 +124,26 @@ class FasterWhisperEngine:
         codes: Sequence[str],
         options: DecodeOptions,
     ) -> dict[int, Hypothesis]:
-        """Decode every window once: short ones with time stamps, where those reach its end."""
+        """Decode every window: short ones with time stamps, where those reach its end."""
         found: dict[int, Hypothesis] = {}
 
-        def decode(indices: list[int], with_timestamps: bool) -> None:
+        def search(indices: list[int], beam_size: int, with_timestamps: bool) -> None:
             if indices:
-                languages = [codes[index] for index in indices]
                 hypotheses = self._windows.generate(
-                    encoded, indices, languages, options, with_timestamps=with_timestamps
+                    encoded,
+                    indices,
+                    [codes[index] for index in indices],
+                    options,
+                    beam_size=beam_size,
+                    with_timestamps=with_timestamps,
                 )
                 found.update(zip(indices, hypotheses, strict=True))
+
+        def decode(indices: list[int], with_timestamps: bool) -> None:
+            search(indices, 1, with_timestamps)
+            if options.beam_size > 1:
+                unsure = [i for i in indices if asks_for_beam(found[i].scores, options.fallback)]
+                search(unsure, options.beam_size, with_timestamps)
 
         short = [i for i, chunk in enumerate(chunks) if is_short(chunk.span.num_samples)]
         decode(short, with_timestamps=True)

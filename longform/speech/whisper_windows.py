@@ -153,7 +153,9 @@ class WhisperWindows:
         indices: Sequence[int],
         languages: Sequence[str],
         options: DecodeOptions,
-        with_timestamps: bool = False,
+        *,
+        beam_size: int,
+        with_timestamps: bool,
     ) -> list[Hypothesis]:
         """Decode the windows `indices`, each in its own language, in one batch."""
         tokenizers = [self.tokenizer(language, options.task) for language in languages]
@@ -162,9 +164,9 @@ class WhisperWindows:
             encoded.select(indices),
             [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers],
             tokenizers[0],
-            beam_size=options.beam_size,
+            beam_size=beam_size,
         )
-        path: DecodePath = "beam" if options.beam_size > 1 else "greedy"
+        path: DecodePath = "beam" if beam_size > 1 else "greedy"
         return [
             _hypothesis(tokenizer, result, 0.0, path)
             for tokenizer, result in zip(tokenizers, results, strict=True)
