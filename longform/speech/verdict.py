@@ -29,7 +29,7 @@ _LONGEST_PHRASE = 24  # words; three times that is more than is said in 30 s
 _SURE_LOG_PROB = -0.5
 
 # Greedy search and a beam of 5 say the same where the decoder is surer than this, mostly.
-_SURE_GREEDY_LOG_PROB = -0.25
+_SURE_GREEDY_LOG_PROB = -0.12
 
 # Words that the decoder made up over silence are improbable; real ones beside silence are not.
 _DOUBTFUL_WORD_PROBABILITY = 0.5
