@@ -42,18 +42,16 @@ class _Pending:
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """One macro chunk's way into the batcher; submit in order, then `finish` (or leave `with`)."""
+    """One macro chunk's way into the batcher; submit in order, then `finish` (or leave `with`).
+
+    `languages` is what its windows have said about their language.
+    """
 
     _batcher: "Batcher"
     options: DecodeOptions
     languages: LanguageTrack
     _num_outstanding: int = 0
     _finished: bool = False
-
-    @property
-    def languages(self) -> LanguageTrack:
-        """What the windows of this stream have said about their language."""
-        return self._languages
 
     def submit(self, chunk: MicroChunk) -> Future[MicroResult]:
         """Queue a chunk; blocks while the stream is at its bound (async: use `to_thread`).
