@@ -203,7 +203,7 @@ class WhisperWindows:
         self,
         model: Any,
         encoded: Any,
-        prompts: Sequence[Sequence[int]],
+        prompts: list[list[int]],
         tokenizer: Tokenizer,
         **search: float,
     ) -> Any:
