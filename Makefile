@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-speed bench-page bench-access docs faults hostile fuzz clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-access docs faults hostile fuzz clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-	  printf '  %-14s %s\n' "$$name" "$$text"; done
+	  printf '  %-18s %s\n' "$$name" "$$text"; done
 
 venv: $(STAMP)  ## Build .venv with everything that running and testing need
 
@@ -65,6 +65,9 @@ format: $(STAMP)  ## Put the code into its one format
 
 bench-quality: $(STAMP)  ## Word error rates next to faster-whisper alone (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.quality $(ARGS)
+
+bench-boundaries: $(STAMP)  ## What macro boundaries cost in words and times (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.boundaries $(ARGS)
 
 bench-speed: $(STAMP)  ## Wall, CPU and memory next to faster-whisper alone (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.speed $(ARGS)

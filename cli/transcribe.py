@@ -97,6 +97,13 @@ def transcribe(
             help="Spoken language (en, de, ...). Default: detected.", rich_help_panel=MODEL
         ),
     ] = None,
+    languages: Annotated[
+        str | None,
+        typer.Option(
+            help="Detect only among these languages, comma-separated (en,fr,nl).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option(help="transcribe, or translate into English.", rich_help_panel=MODEL),
@@ -252,6 +259,8 @@ def transcribe(
     4 incomplete (a chunk failed; what there is has been written); 1 anything else.
     """
     given = locals()
+    if languages is not None:
+        given["languages"] = [code.strip() for code in languages.split(",") if code.strip()]
     params = parse_params(
         _given_fields(TranscribeParams, given)
         | {

@@ -47,10 +47,17 @@ def _figures(output: TranscribeOutput, results: Sequence[ChunkResult], num_cache
         ("Macro chunks", f"{len(results)}, {num_cached} from the cache"),
         ("Micro chunks", f"{sum(result.stats.num_micro_chunks for result in results)}"),
         ("Decoded again", f"{sum(result.stats.num_fallbacks for result in results)}"),
+        ("Words heard at the second attempt", _sum(results, "num_recovered_words")),
+        ("Segments dropped, made up", _sum(results, "num_dropped_segments")),
         ("Segments", f"{len(output.segments)}"),
+        ("Segments kept with a flag", f"{sum(bool(each.flags) for each in output.segments)}"),
         ("Model", _plain(output.provenance.model)),
     )
     return _table(("Figure", "Value"), rows)
+
+
+def _sum(results: Sequence[ChunkResult], figure: str) -> str:
+    return f"{sum(getattr(result.stats, figure) for result in results)}"
 
 
 def _gaps(output: TranscribeOutput) -> str:

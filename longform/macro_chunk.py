@@ -9,7 +9,6 @@ import asyncio
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated, Literal
@@ -18,6 +17,8 @@ from pydantic import Field
 
 from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.hear_again import hear_again
+from longform.macro_result import HeardMicro, to_chunk_result
 from longform.media import address_book
 from longform.media.address_book import Entry
 from longform.media.damage import DamagedSpan, DamageReport
@@ -28,13 +29,14 @@ from longform.params import FrozenModel, TranscribeParams
 from longform.progress import MicroDone
 from longform.settings import Settings
 from longform.speech.batching import Batcher, Stream
-from longform.speech.engine import EngineSpec, MicroResult
+from longform.speech.engine import DecodeOptions, EngineSpec, MicroResult
 from longform.speech.engine_choice import decode_options, worker_engine
-from longform.timeline import Span, require_tiling, to_seconds
+from longform.speech.missing import unheard
+from longform.timeline import Span, to_seconds
 from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.coverage import overlaid
 from longform.transcript.page.material import Peaks
-from longform.transcript.segment import ChunkResult, ChunkStats, Interval
+from longform.transcript.segment import ChunkResult, Interval
 
 OnMicroDone = Callable[[MicroDone], None]
 
@@ -75,6 +77,8 @@ class MacroChunkJob(FrozenModel):
     channel: int | None = None  # counted from 1, where channels are transcribed apart
     start_sample: int
     end_sample: int
+    guard_before_samples: int = 0
+    guard_after_samples: int = 0
     audio: AudioSource
     params: TranscribeParams
     engine: EngineSpec
@@ -91,6 +95,21 @@ class MacroChunkJob(FrozenModel):
         if isinstance(self.audio, SpooledAudio):
             return None
         return address_book.entry(self.audio.recording.source.url)
+
+    @property
+    def heard_span(self) -> Span:
+        """The span with its guards: what is decoded."""
+        return Span(
+            self.start_sample - self.guard_before_samples,
+            self.end_sample + self.guard_after_samples,
+        )
+
+    @property
+    def options(self) -> DecodeOptions:
+        """How its micro chunks are decoded; a guard is told apart by the times of its words."""
+        options = decode_options(self.params)
+        is_guarded = self.guard_before_samples or self.guard_after_samples
+        return options.model_copy(update={"word_timestamps": True}) if is_guarded else options
 
     @property
     def label(self) -> str:
@@ -132,23 +151,41 @@ async def transcribe_macro_chunk(
         SourceError: the recording cannot give this span.
     """
     started_sec = time.time()
-    chunker = micro_chunker(job.params, job.start_sample)
+    chunker = micro_chunker(job.params, job.heard_span.start_sample)
     peaks = Peaks(job.start_sample)
     damage = DamageReport()
-    with batcher.open_stream(decode_options(job.params)) as stream:
+    position = job.heard_span.start_sample
+    with batcher.open_stream(job.options) as stream:
         decoding = _Decoding(job, stream, on_micro_done)
         try:
             async with aclosing(_read(job, damage)) as blocks:
                 async for block in blocks:
-                    peaks.push(block)
+                    peaks.push(_own(block, position, job))
+                    position += len(block)
                     await decoding.add(await asyncio.to_thread(chunker.push, block))
             await decoding.add(await asyncio.to_thread(chunker.finish))
             stream.finish()
-            results = await decoding.results()
+            heard = await decoding.results(batcher)
         finally:
             decoding.abandon()
-    coverage = _coverage(job, decoding.spans, chunker.non_speech, damage)
-    result = _result(job, decoding.spans, coverage, results, started_sec)
+    result = to_chunk_result(
+        key=job.key,
+        index=job.index,
+        own=job.span,
+        heard=heard,
+        non_speech=chunker.non_speech,
+        heard_span=job.heard_span,
+        is_open_ended=not job.guard_after_samples,
+        worker=worker_name(),
+        started_sec=started_sec,
+    )
+    coverage = overlaid(result.coverage, _damaged(job, damage, result.end_sample))
+    result = result.model_copy(
+        update={
+            "coverage": coverage,
+            "end_sample": coverage[-1].end_sample if coverage else result.end_sample,
+        }
+    )
     return result.model_copy(update={"peaks": peaks.bars()})
 
 
@@ -165,21 +202,24 @@ class _Decoding:
         self._job = job
         self._stream = stream
         self._on_micro_done = on_micro_done
-        self._waiting: list[asyncio.Task[MicroResult]] = []
-        self.spans: list[Span] = []
+        self._waiting: list[asyncio.Task[_Heard]] = []
 
     async def add(self, chunks: Sequence[MicroChunk]) -> None:
         """Queue chunks, in order; returns when the engine has room for more."""
         for chunk in chunks:
             self._raise_first_failure()
             future = await asyncio.to_thread(self._stream.submit, chunk)
-            self.spans.append(chunk.span)
             wrapped = asyncio.wrap_future(future)
-            self._waiting.append(asyncio.create_task(self._tell(wrapped, chunk.span)))
+            self._waiting.append(asyncio.create_task(self._tell(wrapped, chunk)))
 
-    async def results(self) -> list[MicroResult]:
-        """Return what became of every chunk, in order."""
-        return list(await asyncio.gather(*self._waiting))
+    async def results(self, batcher: Batcher) -> list[HeardMicro]:
+        """Return what became of every chunk, in order; what was not heard is decoded again."""
+        ended = await asyncio.gather(*self._waiting)
+        options, languages = self._job.options, self._stream.languages
+        return [
+            heard if chunk is None else await hear_again(batcher, options, languages, chunk, heard)
+            for chunk, heard in ended
+        ]
 
     def _raise_first_failure(self) -> None:
         # A chunk that has failed fails the macro chunk: reading on would only waste work.
@@ -192,23 +232,37 @@ class _Decoding:
         for task in self._waiting:
             task.cancel()
 
-    async def _tell(self, future: "asyncio.Future[MicroResult]", span: Span) -> MicroResult:
+    async def _tell(self, future: "asyncio.Future[MicroResult]", chunk: MicroChunk) -> "_Heard":
         result = await future
         event = MicroDone(
             macro_chunk=self._job.index,
             channel=self._job.channel,
             worker=worker_name(),
-            end_sample=span.end_sample,
-            num_samples=span.num_samples,
+            end_sample=chunk.span.end_sample,
+            num_samples=chunk.span.num_samples,
             text=" ".join(segment.text.strip() for segment in result.segments),
         )
         self._on_micro_done(event)
-        return result
+        # Only there is it known where speech is, and are words timed to it.
+        is_known = self._job.params.chunking == "vad" and self._job.params.task == "transcribe"
+        missing = unheard(chunk, result.segments) if is_known else ()
+        is_needed = missing or (is_known and not result.is_sure_of_language)
+        return chunk if is_needed else None, HeardMicro(chunk.span, result, missing)
+
+
+# A micro chunk whose audio is needed once more, else None; and what was heard in it.
+_Heard = tuple[MicroChunk | None, HeardMicro]
 
 
 def worker_name() -> str:
     """Return a name for this process that people can find again."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _own(block: Pcm, position: int, job: MacroChunkJob) -> Pcm:
+    """Return what of the block at `position` lies in the chunk's own span."""
+    end = job.end_sample - position if job.guard_after_samples else len(block)
+    return block[max(0, job.start_sample - position) : max(0, end)]
 
 
 def _read(job: MacroChunkJob, damage: DamageReport) -> AsyncGenerator[Pcm, None]:
@@ -219,63 +273,7 @@ def _read(job: MacroChunkJob, damage: DamageReport) -> AsyncGenerator[Pcm, None]
     if isinstance(job.audio, WholeAudio):
         return extract_all(job.audio.recording, damage)
     return extract_window(
-        job.audio.recording, job.span, open_ended=job.audio.open_ended, damage=damage
-    )
-
-
-def _result(
-    job: MacroChunkJob,
-    spoken: Sequence[Span],
-    coverage: tuple[Interval, ...],
-    results: Sequence[MicroResult],
-    started_sec: float,
-) -> ChunkResult:
-    ended_sec = time.time()
-    segments = tuple(
-        segment.model_copy(update={"macro_chunk": job.index, "micro_chunk": number})
-        for number, result in enumerate(results)
-        for segment in result.segments
-    )
-    languages: Counter[str] = Counter()
-    for span, result in zip(spoken, results, strict=True):
-        if result.segments:
-            languages[result.language] += span.num_samples
-    return ChunkResult(
-        key=job.key,
-        index=job.index,
-        start_sample=job.start_sample,
-        end_sample=coverage[-1].end_sample if coverage else job.start_sample,
-        segments=segments,
-        coverage=coverage,
-        languages={code: to_seconds(samples) for code, samples in languages.items()},
-        stats=ChunkStats(
-            worker=worker_name(),
-            processing_sec=ended_sec - started_sec,
-            started_at_unix_sec=started_sec,
-            ended_at_unix_sec=ended_sec,
-            num_micro_chunks=len(results),
-            num_fallbacks=sum(result.num_fallbacks for result in results),
-        ),
-    )
-
-
-def _coverage(
-    job: MacroChunkJob, spoken: Sequence[Span], silent: Sequence[Span], damage: DamageReport
-) -> tuple[Interval, ...]:
-    kinds = [(span, "speech") for span in spoken] + [(span, "non_speech") for span in silent]
-    kinds.sort()
-    spans = [span for span, _ in kinds]
-    require_tiling(
-        spans, Span(job.start_sample, spans[-1].end_sample if spans else job.start_sample)
-    )
-    heard = [
-        Interval.model_validate(
-            {"start_sample": span.start_sample, "end_sample": span.end_sample, "kind": kind}
-        )
-        for span, kind in kinds
-    ]
-    return overlaid(
-        heard, _damaged(job, damage, spans[-1].end_sample if spans else job.start_sample)
+        job.audio.recording, job.heard_span, open_ended=job.audio.open_ended, damage=damage
     )
 
 

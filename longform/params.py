@@ -1,7 +1,7 @@
 """`TranscribeParams`: the public parameters of a transcription, with bounds and units."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -16,6 +16,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Task = Literal["transcribe", "translate"]
 Channels = Literal["mix", "split"]
 OnChunkFailure = Literal["fail", "partial"]
+LanguageCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
 class FrozenModel(BaseModel):
@@ -209,6 +210,11 @@ class TranscribeParams(FrozenModel):
         None,
         pattern=r"^[a-z]{2,3}$",
         description="Spoken language as a code ('en', 'de', 'yue'). Empty: detected.",
+    )
+    languages: tuple[LanguageCode, ...] = Field(
+        (),
+        max_length=20,
+        description="Languages that may be spoken, as codes (such as 'en', 'fr'), to detect only among these. Empty: any.",
     )
     task: Task = Field(
         "transcribe",

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from longform.chunking.macro import Split, choose_split, nominal_boundaries, search_window
+from longform.chunking.macro import (
+    Split,
+    choose_split,
+    guard_samples,
+    nominal_boundaries,
+    search_window,
+)
 from longform.chunking.macro_cutter import MacroCutter, MacroEvent, MacroPcm
 from longform.media import address_book
 from longform.media.address_book import Entry
@@ -32,6 +38,8 @@ class PlannedChunk(FrozenModel):
     """One macro chunk. `split` is the boundary at its end; None at the end of the recording.
 
     `open_ended` chunks read on to the end of the audio, wherever that turns out to be.
+    Where a boundary cuts into speech, the chunk also listens to `guard_before_samples` before
+    its span and `guard_after_samples` behind it.
     `audio` is where a sequential pass has put the chunk's audio, for this run only, and
     `damaged` what it found missing or broken in it. At the end of the recording that may reach
     beyond `end_sample`: what the header promised, and the file does not hold.
@@ -42,6 +50,8 @@ class PlannedChunk(FrozenModel):
     end_sample: int
     open_ended: bool = False
     split: Split | None = None
+    guard_before_samples: int = 0
+    guard_after_samples: int = 0
     audio: WorkFile | None = Field(None, exclude=True)
     damaged: tuple[DamagedSpan, ...] = Field((), exclude=True)
 
@@ -72,6 +82,7 @@ def plan_key(recording: Recording, params: TranscribeParams) -> str:
         recording.media.channel,
         recording.media.access,
         params.macro_chunk_size_sec,
+        params.macro_chunk_overlap_sec,
         params.split_search_sec,
         params.silence_detection_smoothing_num_samples,
         params.vad.model_dump_json(),
@@ -114,19 +125,29 @@ async def windowed_chunks(
         asyncio.ensure_future(find(boundary))
         for boundary in nominal_boundaries(total_samples, params)
     ]
-    start = 0
+    start = guard_before = 0
     try:
         for index, search in enumerate(searches):
             split = await search
+            guard = guard_samples(split, params)
             yield PlannedChunk(
-                index=index, start_sample=start, end_sample=split.sample, split=split
+                index=index,
+                start_sample=start,
+                end_sample=split.sample,
+                split=split,
+                guard_before_samples=guard_before,
+                guard_after_samples=guard,
             )
-            start = split.sample
+            start, guard_before = split.sample, min(guard, split.sample - start)
     finally:
         for search in searches:
             search.cancel()
     yield PlannedChunk(
-        index=len(searches), start_sample=start, end_sample=total_samples, open_ended=True
+        index=len(searches),
+        start_sample=start,
+        end_sample=total_samples,
+        open_ended=True,
+        guard_before_samples=guard_before,
     )
 
 
@@ -185,6 +206,8 @@ class _SpoolWriter:
             start_sample=event.span.start_sample,
             end_sample=event.span.end_sample,
             split=event.split,
+            guard_before_samples=event.guard_before_samples,
+            guard_after_samples=event.guard_after_samples,
             audio=audio,
             damaged=self._damage.within(
                 event.span.start_sample, None if is_last else event.span.end_sample

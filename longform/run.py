@@ -19,7 +19,7 @@ from longform.transcript.channels import ChannelChunks, join_channels
 from longform.transcript.chunk_store import ChunkStore, RecordStore, chunk_key
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
 from longform.transcript.page.material import NO_MEDIA, PageMedia, page_material
-from longform.transcript.segment import ChunkResult
+from longform.transcript.segment import ChunkResult, Segment
 
 # What else decides on a transcript: these decode the audio and find the speech in it.
 VERSIONS = ("faster-whisper", "ctranslate2", "onnxruntime", "av")
@@ -57,6 +57,7 @@ class Run:
             channel=self.recording.media.channel,
             span=chunk.span,
             open_ended=chunk.open_ended,
+            guards=(chunk.guard_before_samples, chunk.guard_after_samples),
             params=self.params,
             model_sha256=self.engine.model_sha256,
             engine_identity=spec_identity(self.engine),
@@ -72,6 +73,8 @@ class Run:
             channel=self.channel,
             start_sample=chunk.start_sample,
             end_sample=chunk.end_sample,
+            guard_before_samples=chunk.guard_before_samples,
+            guard_after_samples=chunk.guard_after_samples,
             audio=self._audio(chunk),
             params=self.params,
             engine=self.engine,
@@ -103,8 +106,9 @@ class Run:
             raise NotMediaError(
                 f"{self.recording.source.name} holds no audio that can be decoded: {reason}"
             )
+        spoken = assign_speakers(joined.segments, turns) if turns else joined.segments
         return to_output(
-            segments=assign_speakers(joined.segments, turns) if turns else joined.segments,
+            segments=tuple(map(self._as_asked, spoken)),
             coverage=joined.coverage,
             num_samples=joined.num_samples,
             processing_duration_sec=processing_duration_sec,
@@ -120,6 +124,10 @@ class Run:
         mono = self.params.channels == "split" and media.channels < 2
         note = f"{source.name} has one channel: there is nothing to split"
         return source.warnings + media.warnings + ((note,) if mono else ())
+
+    def _as_asked(self, segment: Segment) -> Segment:
+        # Beside a guarded boundary words are timed even where nobody asked for it.
+        return segment if self.params.word_timestamps else segment.model_copy(update={"words": ()})
 
     def provenance(self) -> Provenance:
         """Return what the transcript is made from and with."""

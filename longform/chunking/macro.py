@@ -12,7 +12,7 @@ import numpy as np
 
 from longform.chunking.micro_chunk import Pcm
 from longform.chunking.silence import is_silence, quietest_sample
-from longform.chunking.speech_spans import speech_spans
+from longform.chunking.speech_spans import ms_to_samples, speech_spans
 from longform.chunking.vad import SpeechModel, speech_probabilities
 from longform.params import FrozenModel, TranscribeParams
 from longform.timeline import SAMPLE_RATE_HZ, Span, complement, to_samples
@@ -20,6 +20,10 @@ from longform.timeline import SAMPLE_RATE_HZ, Span, complement, to_samples
 # No boundary is set that would leave less than this behind its search window: a shorter
 # last chunk costs more in scheduling than it saves, and could even be empty.
 MIN_LAST_CHUNK_SAMPLES = 10 * SAMPLE_RATE_HZ  # 10 s
+
+# The guard of a boundary that cuts into speech, where none was asked for: a few words on both
+# sides, so that the one which is cut is heard whole, in its surroundings, by either of them.
+DEFAULT_GUARD_SEC = 2.0
 
 
 class Split(FrozenModel):
@@ -56,6 +60,16 @@ def search_window(boundary_sample: int, total_samples: int, params: TranscribePa
     return Span(start, max(start, min(boundary_sample + search, total_samples)))
 
 
+def guard_samples(split: Split | None, params: TranscribeParams) -> int:
+    """Return how far the chunks beside a boundary listen into each other; 0 where it is silent.
+
+    It is never more than `MIN_LAST_CHUNK_SAMPLES`, so that there is always audio for it.
+    """
+    if split is None or split.is_silent:
+        return 0
+    return to_samples(params.macro_chunk_overlap_sec or DEFAULT_GUARD_SEC)
+
+
 def choose_split(
     blocks: Iterable[Pcm],
     window: Span,
@@ -74,7 +88,10 @@ def choose_split(
     pcm = np.concatenate([np.empty(0, np.int16), *blocks])[: window.num_samples]
     heard = Span(window.start_sample, window.start_sample + len(pcm))
     speech = speech_spans(speech_probabilities(pcm, model), params.vad, heard)
-    pauses = complement([stretch.span for stretch in speech], heard)
+    # At the edges of the window the network has not heard enough to tell a pause from a breath.
+    shortest = ms_to_samples(params.vad.min_silence_duration_ms)
+    unspoken = complement([stretch.span for stretch in speech], heard)
+    pauses = [pause for pause in unspoken if pause.num_samples >= shortest]
     if pauses:
         # The first of the longest, so that equal pauses give the same split every time.
         longest = max(pauses, key=lambda pause: pause.num_samples)

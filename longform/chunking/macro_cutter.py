@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from longform.chunking.macro import Split, choose_split, is_boundary, search_window
+from longform.chunking.macro import (
+    DEFAULT_GUARD_SEC,
+    Split,
+    choose_split,
+    guard_samples,
+    is_boundary,
+    search_window,
+)
 from longform.chunking.micro_chunk import Pcm
 from longform.chunking.pcm_buffer import PcmBuffer
 from longform.chunking.vad import SpeechModel
@@ -12,7 +19,10 @@ from longform.timeline import Span, to_samples
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MacroPcm:
-    """Audio that surely belongs to macro chunk `index`; int16, shape (num_samples,)."""
+    """The next audio that macro chunk `index` listens to; int16, shape (num_samples,).
+
+    Beside a boundary with a guard two chunks listen to the same audio.
+    """
 
     index: int
     start_sample: int
@@ -21,11 +31,17 @@ class MacroPcm:
 
 @dataclass(frozen=True, slots=True)
 class MacroEnd:
-    """Macro chunk `index` is complete. `split` is the boundary at its end; None at the last."""
+    """Macro chunk `index` is complete. `split` is the boundary at its end; None at the last.
+
+    What it listens to begins `guard_before_samples` before its span, and ends
+    `guard_after_samples` behind it.
+    """
 
     index: int
     span: Span
     split: Split | None
+    guard_before_samples: int = 0
+    guard_after_samples: int = 0
 
 
 MacroEvent = MacroPcm | MacroEnd
@@ -35,14 +51,16 @@ class MacroCutter:
     """Cuts a stream into the macro chunks that `nominal_boundaries` would give for its length.
 
     Audio is passed on as soon as it surely belongs to a chunk; what is held back is one
-    search window and the shortest last chunk, whatever the chunk size. There is always a
-    last chunk, which is empty only where the stream is.
+    search window with a guard before it and the shortest last chunk behind it, whatever the
+    chunk size. There is always a last chunk, which is empty only where the stream is.
     """
 
     def __init__(self, params: TranscribeParams, model: SpeechModel | None = None) -> None:
         self._params = params
         self._model = model
         self._size = to_samples(params.macro_chunk_size_sec)
+        self._longest_guard = to_samples(params.macro_chunk_overlap_sec or DEFAULT_GUARD_SEC)
+        self._guard_before = 0
         self._buffer = PcmBuffer(0)
         self._index = 0
         self._chunk_start = 0
@@ -54,12 +72,13 @@ class MacroCutter:
         while is_boundary(self._boundary, self._buffer.end_sample, self._params):
             events += self._cut()
         window = search_window(self._boundary, self._boundary * 2, self._params)
-        return events + self._pass_on(min(window.start_sample, self._buffer.end_sample))
+        surely_own = window.start_sample - self._longest_guard
+        return events + self._pass_on(min(surely_own, self._buffer.end_sample))
 
     def finish(self) -> list[MacroEvent]:
         """Return the rest of the last chunk, and its end."""
         end = self._buffer.end_sample
-        return [*self._pass_on(end), MacroEnd(self._index, Span(self._chunk_start, end), None)]
+        return [*self._pass_on(end), self._end(end, None, 0)]
 
     @property
     def _boundary(self) -> int:
@@ -67,13 +86,23 @@ class MacroCutter:
 
     def _cut(self) -> list[MacroEvent]:
         window = search_window(self._boundary, self._buffer.end_sample, self._params)
-        events = self._pass_on(window.start_sample)
         pcm = self._buffer.slice(window.start_sample, window.end_sample)
         split = choose_split([pcm], window, self._params, self._model)
-        events += self._pass_on(split.sample)
-        events.append(MacroEnd(self._index, Span(self._chunk_start, split.sample), split))
-        self._index, self._chunk_start = self._index + 1, split.sample
+        at, guard = split.sample, guard_samples(split, self._params)
+        before = min(guard, at - self._chunk_start)
+        heard_twice = self._buffer.slice(at - before, at + guard)
+        events = self._pass_on(at)
+        if guard:
+            events.append(MacroPcm(self._index, at, heard_twice[before:]))
+        events.append(self._end(at, split, guard))
+        self._index, self._chunk_start, self._guard_before = self._index + 1, at, before
+        if before:
+            events.append(MacroPcm(self._index, at - before, heard_twice[:before]))
         return events
+
+    def _end(self, end_sample: int, split: Split | None, guard_after: int) -> MacroEnd:
+        span = Span(self._chunk_start, end_sample)
+        return MacroEnd(self._index, span, split, self._guard_before, guard_after)
 
     def _pass_on(self, until_sample: int) -> list[MacroEvent]:
         start = self._buffer.start_sample

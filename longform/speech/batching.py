@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -42,18 +42,16 @@ class _Pending:
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """One macro chunk's way into the batcher; submit in order, then `finish` (or leave `with`)."""
+    """One macro chunk's way into the batcher; submit in order, then `finish` (or leave `with`).
+
+    `languages` is what its windows have said about their language.
+    """
 
     _batcher: "Batcher"
     options: DecodeOptions
-    _languages: LanguageTrack = field(default_factory=LanguageTrack)
+    languages: LanguageTrack
     _num_outstanding: int = 0
     _finished: bool = False
-
-    @property
-    def languages(self) -> LanguageTrack:
-        """What the windows of this stream have said about their language."""
-        return self._languages
 
     def submit(self, chunk: MicroChunk) -> Future[MicroResult]:
         """Queue a chunk; blocks while the stream is at its bound (async: use `to_thread`).
@@ -140,11 +138,16 @@ class Batcher:
         with self._changed:
             return len(self._streams)
 
-    def open_stream(self, options: DecodeOptions) -> Stream:
-        """Open a stream whose chunks are all decoded with `options`."""
+    def open_stream(self, options: DecodeOptions, languages: LanguageTrack | None = None) -> Stream:
+        """Open a stream whose chunks are all decoded with `options`.
+
+        Args:
+            options: how.
+            languages: what an earlier stream of the same macro chunk has heard.
+        """
         with self._changed:
             self._require_open()
-            stream = Stream(self, options)
+            stream = Stream(self, options, languages or LanguageTrack())
             self._streams.add(stream)
             return stream
 
@@ -177,7 +180,7 @@ class Batcher:
             if stream._finished:
                 raise InvariantError("a chunk was submitted to a stream that is finished")
             future: Future[MicroResult] = Future()
-            request = MicroRequest(chunk, stream._languages)
+            request = MicroRequest(chunk, stream.languages)
             self._pending.append(_Pending(stream, request, future))
             stream._num_outstanding += 1
             self._last_arrival = time.monotonic()

@@ -11,7 +11,7 @@ from longform.transcript.segment import Segment
 
 # Raised whenever the same weights and parameters may give another text than before, so that
 # no transcript of an older decoder is taken from a cache.
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 
 
 class RemoteService(FrozenModel):
@@ -51,6 +51,7 @@ class DecodeOptions(FrozenModel):
     """How micro chunks are decoded; only chunks with equal options share a batch."""
 
     language: str | None = None
+    languages: tuple[str, ...] = ()
     task: Task = "transcribe"
     beam_size: int = 5
     word_timestamps: bool = True
@@ -76,7 +77,9 @@ class MicroResult:
         language: Whisper's code of the language it was decoded in.
         language_probability: how probable that language was (0-1).
         num_fallbacks: how many more times it was decoded because a result was rejected.
-        num_dropped_segments: text that was made up over silence, and taken out.
+        num_dropped_segments: text that was made up where no speech is, and taken out.
+        num_recovered_words: what was heard only in a second attempt at speech without words.
+        is_sure_of_language: whether the micro chunk tells its language by itself.
     """
 
     segments: tuple[Segment, ...]
@@ -84,6 +87,8 @@ class MicroResult:
     language_probability: float
     num_fallbacks: int = 0
     num_dropped_segments: int = 0
+    num_recovered_words: int = 0
+    is_sure_of_language: bool = True
 
 
 class Engine(Protocol):

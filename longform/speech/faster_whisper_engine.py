@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import weights
 from longform.speech.devices import choose_device, compute_types, load_whisper_model
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
+from longform.speech.fallback import Settled, climb, settle
 from longform.speech.features import Features, choose_features, is_short
+from longform.speech.language import is_sure, only_among
 from longform.speech.out_of_memory import FittingEngine
 from longform.speech.segmentation import TimedWord, split_words
-from longform.speech.verdict import judge, least_bad, leaves_speech, made_up
+from longform.speech.verdict import (
+    asks_for_beam,
+    is_doubtful,
+    is_outside,
+    leaves_speech,
+    wanders,
+)
 from longform.speech.whisper_windows import (
     EncodedWindows,
     Hypothesis,
     WhisperWindows,
 )
-from longform.transcript.segment import DecodePath, Segment, Word
+from longform.timeline import Span
+from longform.transcript.segment import Flag, Segment, Word
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
-
-# The ladder of Whisper: the first rung that passes the verdict is taken.
-_FALLBACK_TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def create(spec: EngineSpec, home: Path) -> Engine:
@@ -43,7 +50,7 @@ def create(spec: EngineSpec, home: Path) -> Engine:
     def load(compute_type: str) -> Engine:
         model = load_whisper_model(found.path, device, compute_type, spec.cpu_threads)
         features = choose_features(spec.features, device, model.feature_extractor)
-        return FasterWhisperEngine(model, features)
+        return FasterWhisperEngine(model, features, found.path, spec.cpu_threads)
 
     return FittingEngine(load, compute_types(spec.compute_type, device))
 
@@ -54,10 +61,12 @@ class FasterWhisperEngine:
     Args:
         model: the loaded model.
         features: what computes its log-mel features.
+        path: the folder of its weights.
+        threads: of the model, on a CPU; 0 takes every CPU.
     """
 
-    def __init__(self, model: WhisperModel, features: Features) -> None:
-        self._windows = WhisperWindows(model, features)
+    def __init__(self, model: WhisperModel, features: Features, path: Path, threads: int) -> None:
+        self._windows = WhisperWindows(model, features, path, threads)
 
     @property
     def identity(self) -> str:
@@ -74,27 +83,39 @@ class FasterWhisperEngine:
         """
         encoded = self._windows.encode([request.chunk.pcm for request in batch])
         spoken = self._languages(batch, encoded, options)
-        codes = [code for code, _ in spoken]
+        codes = [each.language for each in spoken]
         chunks = [request.chunk for request in batch]
         first = self._first(encoded, chunks, codes, options)
         settled = [
-            self._settle(encoded, index, codes[index], first[index], options)
-            for index in range(len(batch))
+            settle(self._windows, encoded, index, chunk, codes[index], first[index], options)
+            for index, chunk in enumerate(chunks)
         ]
-        words = self._words(encoded, chunks, codes, [each.kept for each in settled], options)
+        words = self._words(encoded, chunks, codes, settled, options)
+        for index in _astray(chunks, settled, words):
+            settled[index] = climb(
+                self._windows, encoded, index, chunks[index], codes[index], first[index], options
+            )
+            again = [each if i == index else Settled(None) for i, each in enumerate(settled)]
+            words |= {index: []} | self._words(encoded, chunks, codes, again, options)
         return [
-            _result(chunks[index], spoken[index], settled[index], words.get(index, []), options)
-            for index in range(len(batch))
+            _result(chunk, spoken[index], settled[index], words.get(index, []), options)
+            for index, chunk in enumerate(chunks)
         ]
 
     def _languages(
         self, batch: Sequence[MicroRequest], encoded: EncodedWindows, options: DecodeOptions
-    ) -> list[tuple[str, float]]:
+    ) -> list[Spoken]:
         if options.language is not None:
-            return [(options.language, 1.0)] * len(batch)
-        heard = self._windows.languages(encoded)
+            return [Spoken(options.language, 1.0)] * len(batch)
+        heard = [
+            only_among(options.languages, probabilities)
+            for probabilities in self._windows.languages(encoded)
+        ]
         return [
-            request.languages.decide(request.chunk.span.start_sample, probabilities)
+            Spoken(
+                *request.languages.decide(request.chunk.span.start_sample, probabilities),
+                is_sure(probabilities),
+            )
             for request, probabilities in zip(batch, heard, strict=True)
         ]
 
@@ -105,16 +126,26 @@ class FasterWhisperEngine:
         codes: Sequence[str],
         options: DecodeOptions,
     ) -> dict[int, Hypothesis]:
-        """Decode every window once: short ones with time stamps, where those reach its end."""
+        """Decode every window: short ones with time stamps, where those reach its end."""
         found: dict[int, Hypothesis] = {}
 
-        def decode(indices: list[int], with_timestamps: bool) -> None:
+        def search(indices: list[int], beam_size: int, with_timestamps: bool) -> None:
             if indices:
-                languages = [codes[index] for index in indices]
                 hypotheses = self._windows.generate(
-                    encoded, indices, languages, options, with_timestamps=with_timestamps
+                    encoded,
+                    indices,
+                    [codes[index] for index in indices],
+                    options,
+                    beam_size=beam_size,
+                    with_timestamps=with_timestamps,
                 )
                 found.update(zip(indices, hypotheses, strict=True))
+
+        def decode(indices: list[int], with_timestamps: bool) -> None:
+            search(indices, 1, with_timestamps)
+            if options.beam_size > 1:
+                unsure = [i for i in indices if asks_for_beam(found[i].scores, options.fallback)]
+                search(unsure, options.beam_size, with_timestamps)
 
         short = [i for i, chunk in enumerate(chunks) if is_short(chunk.span.num_samples)]
         decode(short, with_timestamps=True)
@@ -122,40 +153,17 @@ class FasterWhisperEngine:
         decode([i for i in range(len(chunks)) if i not in whole], with_timestamps=False)
         return found
 
-    def _settle(
-        self,
-        encoded: EncodedWindows,
-        index: int,
-        language: str,
-        first: Hypothesis,
-        options: DecodeOptions,
-    ) -> _Settled:
-        """Climb the ladder of temperatures until the verdict is not `again`.
-
-        A sample that says what was said before settles it too: a loop of the decoder seldom
-        survives sampling word for word, a speaker who repeats himself does.
-        """
-        tried = [first]
-        for temperature in _FALLBACK_TEMPERATURES:
-            if judge(tried[-1].scores, options.fallback) != "again" or _repeats(tried):
-                break
-            tried += self._windows.generate(encoded, [index], [language], options, temperature)
-        verdict = judge(tried[-1].scores, options.fallback)
-        if verdict == "silence":
-            return _Settled(None, len(tried) - 1)
-        best = -1 if verdict == "good" else least_bad([each.scores for each in tried])
-        return _Settled(tried[best], len(tried) - 1)
-
     def _words(
         self,
         encoded: EncodedWindows,
         chunks: Sequence[MicroChunk],
         codes: Sequence[str],
-        kept: Sequence[Hypothesis | None],
+        settled: Sequence[Settled],
         options: DecodeOptions,
     ) -> dict[int, list[TimedWord]]:
         """Align the windows that have text; one call for each language among them."""
-        texts = {i: each.tokens for i, each in enumerate(kept) if each is not None and each.tokens}
+        kept = {i: each.kept for i, each in enumerate(settled) if each.kept is not None}
+        texts = {i: each.tokens for i, each in kept.items() if each.tokens}
         words: dict[int, list[TimedWord]] = {}
         for code in sorted({codes[index] for index in texts}):
             indices = [index for index in texts if codes[index] == code]
@@ -170,53 +178,87 @@ class FasterWhisperEngine:
         return words
 
 
-@dataclass(frozen=True, slots=True)
-class _Settled:
-    """What is kept of a window (None: it is silence), and how often it was decoded again."""
+class Spoken(NamedTuple):
+    """The language of a window, how probable it is (0-1), and whether it says so itself."""
 
-    kept: Hypothesis | None
-    num_fallbacks: int
+    language: str
+    probability: float
+    is_sure: bool = True
 
 
-def _repeats(tried: Sequence[Hypothesis]) -> bool:
-    *earlier, last = (each.scores.text.casefold() for each in tried)
-    return last in earlier
+def _astray(
+    chunks: Sequence[MicroChunk], settled: Sequence[Settled], words: dict[int, list[TimedWord]]
+) -> list[int]:
+    """Return the windows to redo because of words where nobody speaks; each once at most."""
+    return [
+        index
+        for index, found in words.items()
+        if not settled[index].num_fallbacks and wanders(found, chunks[index].speech)
+    ]
 
 
 def _result(
     chunk: MicroChunk,
-    spoken: tuple[str, float],
-    settled: _Settled,
+    spoken: Spoken,
+    settled: Settled,
     words: list[TimedWord],
     options: DecodeOptions,
 ) -> MicroResult:
-    code, probability = spoken
-    if settled.kept is None:
-        return MicroResult((), code, probability, settled.num_fallbacks)
-    parts = split_words(words)
-    said = [part for part in parts if not made_up(part, chunk.speech)]
-    segments = tuple(_segment(part, code, settled.kept, options) for part in said)
-    return MicroResult(
-        segments, code, probability, settled.num_fallbacks, len(parts) - len(segments)
+    empty = MicroResult(
+        (),
+        spoken.language,
+        spoken.probability,
+        settled.num_fallbacks,
+        is_sure_of_language=spoken.is_sure,
     )
+    if settled.kept is None or not settled.kept.text.strip():
+        return empty
+    parts = split_words(words if _spell(words, settled.kept) else [_unaligned(chunk, settled.kept)])
+    segments: list[Segment] = []
+    for part in parts:
+        is_beside = is_outside(part, chunk.speech)
+        is_wrong = is_doubtful(part) or settled.flags or not chunk.speech
+        if not (is_beside and is_wrong):
+            marks: tuple[Flag, ...] = ("outside_speech",) if is_beside else ()
+            segments.append(_segment(part, spoken, settled, (*settled.flags, *marks), options))
+    return replace(empty, segments=tuple(segments), num_dropped_segments=len(parts) - len(segments))
+
+
+def _spell(words: Sequence[TimedWord], kept: Hypothesis) -> bool:
+    """Return whether the words make the text; alignment may leave tokens out."""
+    return "".join(word.text for word in words).split() == kept.text.split()
+
+
+def _unaligned(chunk: MicroChunk, kept: Hypothesis) -> TimedWord:
+    """Return the text of a window as one word, where alignment has given it no times."""
+    speech = chunk.speech or (chunk.span,)
+    span = Span(speech[0].start_sample, speech[-1].end_sample)
+    return TimedWord(kept.text, kept.tokens, span, math.exp(kept.scores.avg_logprob))
 
 
 def _segment(
-    words: list[TimedWord], language: str, hypothesis: Hypothesis, options: DecodeOptions
+    words: list[TimedWord],
+    spoken: Spoken,
+    settled: Settled,
+    marks: tuple[Flag, ...],
+    options: DecodeOptions,
 ) -> Segment:
-    path: DecodePath = "beam" if options.beam_size > 1 else "greedy"
+    kept = settled.kept
+    assert kept is not None
     return Segment(
         start_sample=words[0].span.start_sample,
         end_sample=words[-1].span.end_sample,
         text="".join(word.text for word in words),
-        language=language,
+        language=spoken.language,
+        language_probability=spoken.probability,
         words=tuple(_word(word) for word in words) if options.word_timestamps else (),
         tokens=tuple(token for word in words for token in word.tokens),
-        temperature=hypothesis.temperature,
-        avg_logprob=hypothesis.scores.avg_logprob,
-        no_speech_prob=hypothesis.scores.no_speech_prob,
-        compression_ratio=hypothesis.scores.compression_ratio,
-        decode_path="fallback" if hypothesis.temperature > 0 else path,
+        temperature=kept.temperature,
+        avg_logprob=kept.scores.avg_logprob,
+        no_speech_prob=kept.scores.no_speech_prob,
+        compression_ratio=kept.scores.compression_ratio,
+        decode_path=kept.path,
+        flags=marks,
     )
 
 

@@ -1,6 +1,6 @@
 """The language of each window: what it says itself, or what its stream has said so far."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # A window that is this sure of a language is believed, even against its neighbours. Below it
 # a short or noisy window is often wrong, while people rarely switch languages in mid-stream.
@@ -41,3 +41,23 @@ class LanguageTrack:
         means = {code: sum(v.get(code, 0.0) for v in heard) / len(heard) for code in sorted(codes)}
         elected = max(means, key=lambda code: means[code])
         return elected, means[elected]
+
+
+def is_sure(probabilities: Iterable[tuple[str, float]]) -> bool:
+    """Return whether a window tells its language by itself; else it may hold two of them."""
+    return max(probability for _, probability in probabilities) >= SURE_PROBABILITY
+
+
+def only_among(
+    languages: Sequence[str], probabilities: Sequence[tuple[str, float]]
+) -> list[tuple[str, float]]:
+    """Return probabilities of only those languages, which sum to 1; all where none are named.
+
+    Languages that the model does not know are left out; where it knows none of them, nothing
+    is restricted.
+    """
+    among = [(code, probability) for code, probability in probabilities if code in languages]
+    total = sum(probability for _, probability in among)
+    if not among or not total:
+        return list(probabilities)
+    return [(code, probability / total) for code, probability in among]

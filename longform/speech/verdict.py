@@ -5,7 +5,7 @@ probability and on silence; what counts as a loop is decided more narrowly than 
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ from longform.chunking.micro_chunk import MicroChunk
 from longform.params import FallbackParams
 from longform.speech.segmentation import TimedWord
 from longform.timeline import SAMPLE_RATE_HZ, Span
+from longform.transcript.segment import Flag
 
 Verdict = Literal["good", "again", "silence"]
 
@@ -27,8 +28,16 @@ _LONGEST_PHRASE = 24  # words; three times that is more than is said in 30 s
 # at -0.08 to -0.15 per token. So the ratio counts only where the decoder was unsure as well.
 _SURE_LOG_PROB = -0.5
 
+# Greedy search and a beam of 5 say the same where the decoder is surer than this, mostly.
+_SURE_GREEDY_LOG_PROB = -0.12
+
 # Words that the decoder made up over silence are improbable; real ones beside silence are not.
 _DOUBTFUL_WORD_PROBABILITY = 0.5
+
+# A window with this much of its text outside of detected speech was not heard right. Some of
+# the words beside a pause are timed into it even where they are.
+_MIN_WANDERING_WORDS = 4
+_WANDERING_SHARE = 0.3
 
 # Voice activity and Whisper disagree about the end of speech by less than this.
 _MAX_UNHEARD_SAMPLES = SAMPLE_RATE_HZ  # 1 s
@@ -64,11 +73,22 @@ def judge(scores: Scores, params: FallbackParams) -> Verdict:
     improbable = scores.avg_logprob < params.log_prob_threshold
     if improbable and scores.no_speech_prob > params.no_speech_threshold:
         return "silence"
-    repetitive = (
-        scores.compression_ratio > params.compression_ratio_threshold
-        and scores.avg_logprob < _SURE_LOG_PROB
-    )
-    return "again" if improbable or repetitive or loops(scores.text) else "good"
+    return "again" if improbable or _is_repetitive(scores, params) else "good"
+
+
+def asks_for_beam(scores: Scores, params: FallbackParams) -> bool:
+    """Return whether a greedy result is not sure enough to be spared a beam search."""
+    return scores.avg_logprob < _SURE_GREEDY_LOG_PROB or judge(scores, params) != "good"
+
+
+def flags(scores: Scores, params: FallbackParams) -> tuple[Flag, ...]:
+    """Return what is still wrong with a hypothesis that is kept."""
+    found: list[Flag] = []
+    if _is_repetitive(scores, params):
+        found.append("repetition")
+    if scores.avg_logprob < params.log_prob_threshold:
+        found.append("low_confidence")
+    return tuple(found)
 
 
 def least_bad(tried: Sequence[Scores]) -> int:
@@ -79,16 +99,20 @@ def least_bad(tried: Sequence[Scores]) -> int:
     )
 
 
-def made_up(words: Sequence[TimedWord], speech: Sequence[Span]) -> bool:
-    """Return whether words stand where no speech was detected and are doubtful themselves.
+def is_outside(words: Iterable[TimedWord], speech: Sequence[Span]) -> bool:
+    """Return whether words stand where no speech was detected, all of them."""
+    return not any(part.intersection(word.span) for word in words for part in speech)
 
-    Args:
-        words: one segment's words; must not be empty.
-        speech: detected speech around them.
-    """
-    heard = any(part.intersection(word.span) for word in words for part in speech)
-    mean_probability = sum(word.probability for word in words) / len(words)
-    return not heard and mean_probability < _DOUBTFUL_WORD_PROBABILITY
+
+def wanders(words: Sequence[TimedWord], speech: Sequence[Span]) -> bool:
+    """Return whether so many words of a window stand outside of speech that it is to be redone."""
+    num_outside = sum(is_outside([word], speech) for word in words)
+    return num_outside >= _MIN_WANDERING_WORDS and num_outside > _WANDERING_SHARE * len(words)
+
+
+def is_doubtful(words: Sequence[TimedWord]) -> bool:
+    """Return whether words are improbable, in the mean; there must be some."""
+    return sum(word.probability for word in words) / len(words) < _DOUBTFUL_WORD_PROBABILITY
 
 
 def leaves_speech(chunk: MicroChunk, heard_samples: int | None) -> bool:
@@ -103,6 +127,11 @@ def leaves_speech(chunk: MicroChunk, heard_samples: int | None) -> bool:
     heard_to = chunk.span.start_sample + heard_samples
     left = sum(max(0, s.end_sample - max(s.start_sample, heard_to)) for s in chunk.speech)
     return left > _MAX_UNHEARD_SAMPLES
+
+
+def _is_repetitive(scores: Scores, params: FallbackParams) -> bool:
+    compresses = scores.compression_ratio > params.compression_ratio_threshold
+    return loops(scores.text) or (compresses and scores.avg_logprob < _SURE_LOG_PROB)
 
 
 def _longest_run(words: list[str], length: int) -> int:

@@ -6,13 +6,16 @@ names of ours. Nothing here decides what is kept: see `verdict` and `faster_whis
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.speech.devices import seeded_model
 from longform.speech.engine import DecodeOptions
 from longform.speech.features import (
     NUM_FRAMES,
@@ -24,6 +27,7 @@ from longform.speech.features import (
 from longform.speech.segmentation import TimedWord, fit_to_speech
 from longform.speech.verdict import Scores, compression_ratio
 from longform.timeline import Span, to_samples
+from longform.transcript.segment import DecodePath
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -45,6 +49,7 @@ class Hypothesis:
     tokens: tuple[int, ...]
     scores: Scores
     temperature: float
+    path: DecodePath = "greedy"
     heard_samples: int | None = None  # up to where it was asked for time stamps, else None
 
 
@@ -88,11 +93,15 @@ class WhisperWindows:
     Args:
         model: the loaded faster-whisper model.
         features: what computes its log-mel features.
+        path: the folder of its weights.
+        threads: of the model, on a CPU; 0 takes every CPU.
     """
 
-    def __init__(self, model: WhisperModel, features: Features) -> None:
+    def __init__(self, model: WhisperModel, features: Features, path: Path, threads: int) -> None:
         self._model = model
         self._features = features
+        self._path = path
+        self._threads = threads
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
 
     def encode(self, recordings: Sequence[Pcm]) -> EncodedWindows:
@@ -134,36 +143,71 @@ class WhisperWindows:
         indices: Sequence[int],
         languages: Sequence[str],
         options: DecodeOptions,
-        temperature: float = 0.0,
-        with_timestamps: bool = False,
+        *,
+        beam_size: int,
+        with_timestamps: bool,
     ) -> list[Hypothesis]:
         """Decode the windows `indices`, each in its own language, in one batch."""
-        from faster_whisper.transcribe import get_suppressed_tokens
-
         tokenizers = [self.tokenizer(language, options.task) for language in languages]
-        search = (
-            {"beam_size": options.beam_size}
-            if temperature == 0
-            else {
-                "beam_size": 1,
-                "num_hypotheses": _NUM_CANDIDATES,
-                "sampling_topk": 0,
-                "sampling_temperature": temperature,
-            }
-        )
-        results = self._model.model.generate(
+        results = self._search(
+            self._model.model,
             encoded.select(indices),
             [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers],
+            tokenizers[0],
+            beam_size=beam_size,
+        )
+        path: DecodePath = "beam" if beam_size > 1 else "greedy"
+        return [
+            _hypothesis(tokenizer, result, 0.0, path)
+            for tokenizer, result in zip(tokenizers, results, strict=True)
+        ]
+
+    @contextmanager
+    def sampling(
+        self, encoded: EncodedWindows, index: int, language: str, options: DecodeOptions, seed: int
+    ) -> Iterator[Callable[[float], Hypothesis]]:
+        """Lend a function from temperature to a sample of one window's text.
+
+        The samples depend on the window, the seed and the order of the calls alone.
+        """
+        tokenizer = self.tokenizer(language, options.task)
+        prompt = self._prompt(tokenizer, options, with_timestamps=False)
+        with seeded_model(self._path, self._model, self._threads, seed) as model:
+
+            def sample(temperature: float) -> Hypothesis:
+                (result,) = self._search(
+                    model,
+                    encoded.select([index]),
+                    [prompt],
+                    tokenizer,
+                    beam_size=1,
+                    num_hypotheses=_NUM_CANDIDATES,
+                    sampling_topk=0,
+                    sampling_temperature=temperature,
+                )
+                return _hypothesis(tokenizer, result, temperature, "fallback")
+
+            yield sample
+
+    def _search(
+        self,
+        model: Any,
+        encoded: Any,
+        prompts: list[list[int]],
+        tokenizer: Tokenizer,
+        **search: float,
+    ) -> Any:
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        return model.generate(
+            encoded,
+            prompts,
             max_length=self._model.max_length,
             return_scores=True,
             return_no_speech_prob=True,
-            suppress_tokens=get_suppressed_tokens(tokenizers[0], [-1]),
+            suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
             **search,
         )
-        return [
-            _hypothesis(tokenizer, result, temperature)
-            for tokenizer, result in zip(tokenizers, results, strict=True)
-        ]
 
     def _prompt(
         self, tokenizer: Tokenizer, options: DecodeOptions, with_timestamps: bool
@@ -214,7 +258,9 @@ class WhisperWindows:
         return words
 
 
-def _hypothesis(tokenizer: Tokenizer, result: Any, temperature: float) -> Hypothesis:
+def _hypothesis(
+    tokenizer: Tokenizer, result: Any, temperature: float, path: DecodePath
+) -> Hypothesis:
     decoded = result.sequences_ids[0]
     tokens = [token for token in decoded if token < tokenizer.eot]
     stamps = [token for token in decoded if token >= tokenizer.timestamp_begin]
@@ -223,7 +269,7 @@ def _hypothesis(tokenizer: Tokenizer, result: Any, temperature: float) -> Hypoth
     avg_logprob = result.scores[0] * len(decoded) / (len(decoded) + 1)
     scores = Scores(text.strip(), avg_logprob, result.no_speech_prob, compression_ratio(text))
     heard = (stamps[-1] - tokenizer.timestamp_begin) * _SAMPLES_PER_TIMESTAMP if stamps else None
-    return Hypothesis(text, tuple(tokens), scores, temperature, heard)
+    return Hypothesis(text, tuple(tokens), scores, temperature, path, heard)
 
 
 def _timed_word(word: dict[str, Any], chunk: MicroChunk) -> TimedWord:

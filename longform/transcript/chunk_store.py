@@ -31,6 +31,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 WITHOUT_EFFECT_ON_TEXT = frozenset(
     {
         "macro_chunk_size_sec",
+        "macro_chunk_overlap_sec",  # the guards that it gave are in the key
         "split_search_sec",
         "batch_size",
         "on_chunk_failure",
@@ -52,6 +53,7 @@ def chunk_key(
     channel: int | None,
     span: Span,
     open_ended: bool,
+    guards: tuple[int, int],
     params: TranscribeParams,
     model_sha256: str | None,
     engine_identity: str,
@@ -65,7 +67,7 @@ def chunk_key(
         "fingerprint": fingerprint,
         "audio_stream": audio_stream,
         "channel": channel,
-        "span": [span.start_sample, span.end_sample, open_ended],
+        "span": [span.start_sample, span.end_sample, open_ended, *guards],
         "params": params.model_dump(mode="json", exclude=set(WITHOUT_EFFECT_ON_TEXT)),
         "model": model_sha256 or params.model,
         "engine": engine_identity,

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 
 from longform.params import FrozenModel
 from longform.timeline import Span
 from longform.transcript.coverage import join_coverage
+from longform.transcript.seam import own_segments
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
 
 
@@ -44,6 +45,8 @@ class Transcript(FrozenModel):
 def join(results: Sequence[ChunkResult], failures: Sequence[FailedSpan]) -> Transcript:
     """Join chunk results; the outcome does not depend on their order, and no text is lost.
 
+    Text in the guard of a boundary, which two chunks have heard, is taken from one of them.
+
     Raises:
         InvariantError: the chunks do not tile the recording.
     """
@@ -52,7 +55,8 @@ def join(results: Sequence[ChunkResult], failures: Sequence[FailedSpan]) -> Tran
         + [failure.interval for failure in failures]
     )
     in_time = sorted(results, key=lambda result: (result.start_sample, result.index))
-    within = [segment for result in in_time for segment in _within_chunk(result)]
+    owned = zip(in_time, own_segments(in_time), strict=True)
+    within = [segment for result, own in owned for segment in _within_reach(result, own)]
     return Transcript(
         segments=_disjoint(within),
         coverage=coverage,
@@ -60,21 +64,23 @@ def join(results: Sequence[ChunkResult], failures: Sequence[FailedSpan]) -> Tran
     )
 
 
-def _within_chunk(result: ChunkResult) -> list[Segment]:
-    """Return the chunk's segments in order of time, none of them reaching out of the chunk."""
-    in_time = sorted(result.segments, key=lambda segment: segment.start_sample)
-    return [_clamped(segment, result.span) for segment in in_time]
+def _within_reach(result: ChunkResult, own: Sequence[Segment]) -> list[Segment]:
+    """Return a chunk's own segments in order of time, inside its span and its guards."""
+    in_time = sorted(own, key=lambda segment: segment.start_sample)
+    return [_clamped(segment, result.heard_span) for segment in in_time]
 
 
 def _disjoint(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """Let a segment end where the next begins: starts are what Whisper times best."""
     if not segments:
         return ()
-    shortened = [
-        _clamped(segment, Span(segment.start_sample, following.start_sample))
-        for segment, following in pairwise(segments)
-    ]
-    return (*shortened, segments[-1])
+    # Beside a seam, text that comes later may be timed earlier: the order of the text counts.
+    starts = [*accumulate((segment.start_sample for segment in segments), max)]
+    ends = [*starts[1:], max(starts[-1], segments[-1].end_sample)]
+    return tuple(
+        _clamped(segment, Span(start, end))
+        for segment, start, end in zip(segments, starts, ends, strict=True)
+    )
 
 
 def _clamped(segment: Segment, span: Span) -> Segment:

@@ -11,7 +11,14 @@ from longform.params import FrozenModel, Task, TranscribeParams
 from longform.timeline import to_seconds
 from longform.transcript.languages import bcp47_key, language_name, writes_spaces
 from longform.transcript.page.material import NO_MATERIAL, PageMaterial
-from longform.transcript.segment import CoverageKind, DecodePath, Interval, Segment, Word
+from longform.transcript.segment import (
+    CoverageKind,
+    DecodePath,
+    Flag,
+    Interval,
+    Segment,
+    Word,
+)
 
 
 def _finite(score: object) -> object:
@@ -50,6 +57,7 @@ class OutputSegment(FrozenModel):
     text: str  # as the model wrote it, with its leading space
     language: str  # English name, such as "english"
     bcp47_key: str
+    language_probability: Score = None
     words: tuple[OutputWord, ...] = ()
     tokens: tuple[int, ...] = ()
     temperature: Score = None
@@ -57,6 +65,7 @@ class OutputSegment(FrozenModel):
     no_speech_prob: Score = None
     compression_ratio: Score = None
     decode_path: DecodePath = "beam"
+    flags: tuple[Flag, ...] = ()
     channel: int | None = None
     speaker: str | None = None
     macro_chunk: int | None = None
@@ -207,6 +216,7 @@ def _segment(index: int, segment: Segment) -> OutputSegment:
         text=segment.text,
         language=language_name(segment.language),
         bcp47_key=bcp47_key(segment.language),
+        language_probability=segment.language_probability,
         words=tuple(_word(word) for word in segment.words),
         tokens=segment.tokens,
         temperature=segment.temperature,
@@ -214,6 +224,7 @@ def _segment(index: int, segment: Segment) -> OutputSegment:
         no_speech_prob=segment.no_speech_prob,
         compression_ratio=segment.compression_ratio,
         decode_path=segment.decode_path,
+        flags=segment.flags,
         channel=segment.channel,
         speaker=segment.speaker,
         macro_chunk=segment.macro_chunk,

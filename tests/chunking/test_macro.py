@@ -1,5 +1,7 @@
 """Macro boundaries: laws of the windows, the splits, and of the cutter that streams."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 
 from longform.chunking.macro import (
     MIN_LAST_CHUNK_SAMPLES,
+    Split,
     choose_split,
+    guard_samples,
     nominal_boundaries,
     search_window,
     spans_from_splits,
@@ -81,6 +85,25 @@ def test_a_split_lies_in_its_window_and_does_not_depend_on_blocks(
     assert choose_split(in_blocks(pcm, lengths), window, PARAMS, loudness_model) == split
 
 
+def test_only_a_boundary_that_is_not_silent_has_a_guard() -> None:
+    """Two seconds where none was asked for, else what was; none in silence or at the end."""
+    asked = TranscribeParams(macro_chunk_overlap_sec=0.5)
+    speech = Split(sample=1, kind="quiet", is_silent=False)
+    assert guard_samples(speech, PARAMS) == 32_000
+    assert guard_samples(speech, asked) == 8_000
+    assert guard_samples(Split(sample=1, kind="quiet", is_silent=True), asked) == 0
+    assert guard_samples(None, asked) == 0
+
+
+def test_speech_that_begins_just_inside_the_window_leaves_no_pause_before_it() -> None:
+    """The first frames of a window are no pause: the network may only have heard too little."""
+    pcm = noise(30_000, WINDOW.num_samples)
+    pcm[:1_600] = 0  # 0.1 s
+    assert choose_split([pcm], WINDOW, PARAMS, loudness_model).kind == "quiet"
+    pcm[:3_200] = 0  # 0.2 s
+    assert choose_split([pcm], WINDOW, PARAMS, loudness_model).kind == "pause"
+
+
 def test_the_middle_of_the_longest_pause_is_taken() -> None:
     """Of two pauses the longer counts, and its middle."""
     pcm = noise(12_000, WINDOW.num_samples)
@@ -117,7 +140,10 @@ def test_a_window_with_less_audio_than_expected_is_split_in_what_there_is() -> N
 def test_the_stream_is_cut_exactly_as_its_windows_would_be(
     pcm: Pcm, params: TranscribeParams, lengths: list[int]
 ) -> None:
-    """Unknown length and any blocking: the same spans, which tile, with their own audio."""
+    """Unknown length and any blocking: the same spans, which tile, with their own audio.
+
+    Where a boundary is not silent, the chunks on both sides also have the audio of its guard.
+    """
     events = streamed(pcm, params, lengths)
     ends = [event for event in events if isinstance(event, MacroEnd)]
     spans = tuple(event.span for event in ends)
@@ -127,12 +153,19 @@ def test_the_stream_is_cut_exactly_as_its_windows_would_be(
     audio: dict[int, list[Pcm]] = {end.index: [] for end in ends}
     for event in events:
         if isinstance(event, MacroPcm):
-            start = spans[event.index].start_sample + sum(map(len, audio[event.index]))
-            assert event.start_sample == start
+            start = ends[event.index].span.start_sample - ends[event.index].guard_before_samples
+            assert event.start_sample == start + sum(map(len, audio[event.index]))
             audio[event.index].append(event.pcm)
     for end in ends:
         found = np.concatenate([np.empty(0, np.int16), *audio[end.index]])
-        np.testing.assert_array_equal(found, pcm[end.span.start_sample : end.span.end_sample])
+        first = end.span.start_sample - end.guard_before_samples
+        last = end.span.end_sample + end.guard_after_samples
+        assert last <= len(pcm)
+        np.testing.assert_array_equal(found, pcm[first:last])
+    for left, right in pairwise(ends):
+        guard = guard_samples(left.split, params)
+        assert left.guard_after_samples == guard
+        assert right.guard_before_samples == min(guard, left.span.num_samples)
 
 
 @settings(max_examples=30, deadline=None)
@@ -164,7 +197,7 @@ def test_the_cutter_holds_back_no_more_than_a_window_and_a_last_chunk() -> None:
 
 @pytest.mark.parametrize("lengths", [[8_000], [160_001, 3]])
 def test_real_speech_is_split_in_pauses(speech_pcm: Pcm, lengths: list[int]) -> None:
-    """With the real network both ways agree, and every boundary falls into a pause."""
+    """With the real network both ways agree, and every boundary falls into silence."""
     params = TranscribeParams(macro_chunk_size_sec=20)
     cutter = MacroCutter(params)
     events = [e for block in in_blocks(speech_pcm, lengths) for e in cutter.push(block)]
@@ -174,4 +207,4 @@ def test_real_speech_is_split_in_pauses(speech_pcm: Pcm, lengths: list[int]) -> 
         window = search_window(boundary, len(speech_pcm), params)
         audio = speech_pcm[window.start_sample : window.end_sample]
         assert choose_split([audio], window, params) == split
-        assert split.kind == "pause"
+        assert split.is_silent

@@ -1,6 +1,8 @@
 """The language of a window: its own where it is sure, its stream's where it is not."""
 
-from longform.speech.language import LanguageTrack
+import pytest
+
+from longform.speech.language import LanguageTrack, is_sure, only_among
 
 DUTCH = [("nl", 0.95), ("de", 0.05)]
 UNSURE = [("de", 0.5), ("nl", 0.4), ("en", 0.1)]
@@ -38,3 +40,19 @@ def test_later_windows_have_no_say() -> None:
     track.decide(9, DUTCH)
     track.decide(10, DUTCH)
     assert track.decide(0, UNSURE)[0] == "de"
+
+
+def test_only_the_named_languages_are_considered() -> None:
+    """Their probabilities keep their proportions and sum to 1; the rest is out of the question."""
+    heard = [("cy", 0.6), ("en", 0.3), ("nl", 0.1)]
+    among = only_among(("nl", "en", "xx"), heard)
+    assert [code for code, _ in among] == ["en", "nl"]
+    assert [probability for _, probability in among] == pytest.approx([0.75, 0.25])
+    assert only_among((), heard) == heard
+    assert only_among(("xx",), heard) == heard
+
+
+def test_a_window_is_sure_of_a_language_above_the_threshold_only() -> None:
+    """What is not sure may hold two languages."""
+    assert is_sure(DUTCH)
+    assert not is_sure(UNSURE)

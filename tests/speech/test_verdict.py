@@ -9,11 +9,14 @@ from longform.speech.segmentation import TimedWord
 from longform.speech.verdict import (
     Scores,
     compression_ratio,
+    flags,
+    is_doubtful,
+    is_outside,
     judge,
     least_bad,
     leaves_speech,
     loops,
-    made_up,
+    wanders,
 )
 from longform.timeline import Span
 
@@ -73,15 +76,36 @@ def test_the_least_bad_is_no_loop() -> None:
     assert least_bad([scores("no " * 9, -0.3), scores("yes " * 9, -0.2)]) == 1
 
 
-def test_only_doubtful_words_over_silence_are_made_up() -> None:
-    """Text is removed where the decoder doubts it and voice activity heard nothing."""
+def word(start_sample: int, end_sample: int, probability: float = 0.9) -> TimedWord:
+    """Return a word at a place."""
+    return TimedWord(" Thanks.", (1,), Span(start_sample, end_sample), probability)
+
+
+def test_words_are_outside_of_speech_where_none_of_them_touches_it() -> None:
+    """One word in speech makes the others belong there as well; doubt is a matter of the mean."""
     speech = [Span(0, 16_000)]
-    doubtful = [TimedWord(" Thanks.", (1,), Span(32_000, 40_000), 0.2)]
-    sure = [TimedWord(" Thanks.", (1,), Span(32_000, 40_000), 0.9)]
-    heard = [TimedWord(" Thanks.", (1,), Span(8_000, 40_000), 0.2)]
-    assert made_up(doubtful, speech)
-    assert not made_up(sure, speech)
-    assert not made_up(heard, speech)
+    assert is_outside([word(32_000, 40_000)], speech)
+    assert not is_outside([word(8_000, 40_000)], speech)
+    assert not is_outside([word(32_000, 40_000), word(0, 100)], speech)
+    assert is_doubtful([word(0, 1, 0.2), word(1, 2, 0.7)])
+    assert not is_doubtful([word(0, 1, 0.2), word(1, 2, 0.9)])
+
+
+def test_a_window_wanders_when_much_of_it_stands_beside_speech() -> None:
+    """Some words beside a pause do not count, nor few ones; a third of them does."""
+    speech = [Span(0, 16_000)]
+    inside, outside = word(0, 8_000), word(32_000, 40_000)
+    assert wanders([inside] * 6 + [outside] * 4, speech)
+    assert not wanders([inside] * 16 + [outside] * 4, speech)
+    assert not wanders([outside] * 3, speech)
+
+
+def test_what_is_kept_although_it_fails_says_why() -> None:
+    """A loop and an improbable text are flagged, each for itself; a good one is not."""
+    assert flags(scores("Good evening."), PARAMS) == ()
+    assert flags(scores("no " * 9), PARAMS) == ("repetition",)
+    assert flags(scores("Thanks", -1.2), PARAMS) == ("low_confidence",)
+    assert flags(scores("no " * 9, -1.2), PARAMS) == ("repetition", "low_confidence")
 
 
 def test_speech_behind_the_last_time_stamp_is_noticed() -> None:

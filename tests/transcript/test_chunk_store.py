@@ -218,6 +218,7 @@ def key_of(**changes: object) -> str:
         "channel": None,
         "span": Span(0, 10),
         "open_ended": False,
+        "guards": (0, 0),
         "params": TranscribeParams(),
         "model_sha256": "m",
         "engine_identity": "e",
@@ -234,6 +235,7 @@ def key_of(**changes: object) -> str:
         {"span": Span(0, 11)},
         {"span": Span(1, 10)},
         {"open_ended": True},
+        {"guards": (0, 32_000)},
         {"model_sha256": "n"},
         {"engine_identity": "f"},
     ],
@@ -258,6 +260,7 @@ OTHER_VALUES: dict[str, object] = {
     "batch_size": 1,
     "beam_size": 1,
     "language": "de",
+    "languages": ("de", "en"),
     "task": "translate",
     "word_timestamps": False,
     "initial_prompt": "Names: Ada.",
@@ -294,6 +297,7 @@ def test_keys_are_equal_in_every_process() -> None:
         "from longform.timeline import Span\n"
         "print(chunk_key(fingerprint='f', audio_stream=0, channel=None,"
         " span=Span(0, 10), open_ended=False,"
+        " guards=(0, 0),"
         " params=TranscribeParams(), model_sha256='m', engine_identity='e'))"
     )
     output = subprocess.run(
