@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-access docs faults hostile fuzz clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-access docs command-page faults hostile fuzz clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -78,8 +78,10 @@ bench-page: $(STAMP)  ## Open and scroll the page of a ten-hour transcript in Ch
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.access $(ARGS)
 
-docs: $(STAMP)  ## Build the documentation into site/, strictly; brings docs/command.md up to date
+command-page: $(STAMP)  ## Write docs/command.md from the help of the command
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null
+
+docs: $(STAMP)  ## Build the documentation into site/, strictly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 clean:  ## Remove .venv, caches, transcripts and the state of `make run`

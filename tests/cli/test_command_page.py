@@ -7,7 +7,7 @@ from tests.conftest import REPO_ROOT
 
 
 def test_the_page_of_the_command_is_up_to_date() -> None:
-    """docs/command.md says what `--help` says; `make docs` writes it anew."""
+    """docs/command.md says what `--help` says; `make command-page` writes it anew."""
     generator = [sys.executable, "-m", "typer", "cli.main", "utils", "docs"]
     generated = subprocess.run(
         [*generator, "--name", "longform", "--title", "The command"],

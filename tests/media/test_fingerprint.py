@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 
 from longform.errors import SourceChangedError, SourceError, SourceNotFoundError
 from longform.media import local_file
+from longform.media.block_cache import BLOCK_BYTES
 from longform.media.fingerprint import (
     NUM_SAMPLES,
     SAMPLE_BYTES,
     WHOLE_BYTES,
     ContentHash,
     remote_fingerprint,
-    sample_starts,
+    sample_spans,
     validator,
 )
 from longform.media.gateway import serve
@@ -58,11 +60,12 @@ def identify(content: bytes, etag: str | None = None) -> str:
 
 @given(length=st.integers(WHOLE_BYTES + 1, 2**45))
 def test_samples_lie_inside_and_at_both_ends(length: int) -> None:
-    """Whatever the length, head and tail are among the samples, and each lies in the file."""
-    starts = sample_starts(length)
-    assert len(starts) == NUM_SAMPLES
-    assert starts == sorted(set(starts))
-    assert (starts[0], starts[-1] + SAMPLE_BYTES) == (0, length)
+    """Whatever the length, head and tail are among the samples, each begins a block, none meet."""
+    spans = sample_spans(length)
+    assert len(spans) <= NUM_SAMPLES
+    assert (spans[0][0], spans[-1][1]) == (0, length)
+    assert all(start % BLOCK_BYTES == 0 and start < end for start, end in spans)
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
 @settings(deadline=None, max_examples=30)
@@ -103,10 +106,10 @@ def test_what_is_read_whole_has_one_identity() -> None:
 
 
 def test_a_large_source_costs_a_megabyte() -> None:
-    """However long it is, 1 MiB is read."""
+    """However long it is, 1 MiB is read, and of the last block what the file has of it."""
     reader = InMemory(bytes(40_000_000))
     asyncio.run(remote_fingerprint(reader, 40_000_000, ""))
-    assert reader.num_bytes == WHOLE_BYTES
+    assert WHOLE_BYTES - SAMPLE_BYTES < reader.num_bytes <= WHOLE_BYTES + BLOCK_BYTES
 
 
 async def test_two_addresses_without_validators_are_one_recording(
