@@ -7,13 +7,15 @@ import pytest
 from flows.chunks import ChunkOutcomes
 from flows.transcribe import raise_if_changed
 from longform.errors import ConnectionCutError, SourceReplacedError
+from longform.transcript.channels import ChannelChunks
 from longform.transcript.segment import ChunkResult
 
 DONE = cast(ChunkResult, object())
 
 
 def _outcomes(*errors: BaseException) -> ChunkOutcomes:
-    return ChunkOutcomes(results=(DONE,), failures=(), errors=errors, num_cached=0)
+    channel = ChannelChunks(channel=None, results=(DONE,), failures=())
+    return ChunkOutcomes(channels=(channel,), errors=errors, num_cached=0)
 
 
 def test_a_change_is_the_error_of_the_run() -> None:

@@ -25,9 +25,13 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Start the system's Chromium, or skip with the reason."""
+    """Start the system's Chromium, or skip with the reason.
+
+    Not for longer than its module: while Playwright runs, the thread has a running event loop,
+    and tests of others cannot start theirs.
+    """
     binary = shutil.which("chromium") or shutil.which("chromium-browser")
     if binary is None:
         pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
