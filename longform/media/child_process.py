@@ -58,7 +58,9 @@ class Watchdog:
         while True:
             before = self._delivered()
             try:
-                return await asyncio.wait_for(stream.read(num_bytes), self.timeout_sec)
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes with the data.
+                async with asyncio.timeout(self.timeout_sec):
+                    return await stream.read(num_bytes)
             except TimeoutError:
                 if self._delivered() == before and not self._excused():
                     raise StalledError from None
@@ -152,7 +154,8 @@ async def run_script(
         try:
             while len(written) <= max_bytes and (part := await watchdog.read(process.stdout)):
                 written += part
-            exit_code = await asyncio.wait_for(process.wait(), watchdog.timeout_sec)
+            async with asyncio.timeout(watchdog.timeout_sec):
+                exit_code = await process.wait()
         except (StalledError, TimeoutError):
             return bytes(written[:max_bytes]), ScriptEnd(-9, stalled=True)
         finally:

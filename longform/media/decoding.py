@@ -121,8 +121,9 @@ class Decoding:
     async def outcome(self) -> Outcome:
         """Wait for the end and return how it came. Only after the last block."""
         try:
-            await asyncio.wait_for(asyncio.shield(self._listening), self._watchdog.timeout_sec)
-            exit_code = await asyncio.wait_for(self._process.wait(), self._watchdog.timeout_sec)
+            async with asyncio.timeout(2 * self._watchdog.timeout_sec):
+                await asyncio.shield(self._listening)
+                exit_code = await self._process.wait()
         except TimeoutError:
             self._stalled, exit_code = True, -9
         return Outcome(exit_code, tuple(self._messages), self.num_messages, self._stalled)
