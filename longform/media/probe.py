@@ -14,6 +14,7 @@ from longform.media.child_process import run_script
 from longform.media.formats import INPUT_OPTIONS
 from longform.media.gateway import Served, serve
 from longform.media.mp4_boxes import read_audio_table
+from longform.media.ogg_pages import CHAINED_WARNING, is_chained
 from longform.media.policy import SourcePolicy
 from longform.media.source import Source
 from longform.params import FrozenModel
@@ -73,6 +74,8 @@ async def probe(
         if facts["container"].startswith("mov"):
             table = await read_audio_table(served.read, source.length_bytes, facts["audio_stream"])
         start_sec, warnings = _start(facts)
+        if facts["container"] == "ogg" and await is_chained(served.read, source.length_bytes):
+            warnings += (CHAINED_WARNING,)
         length_sec = _length_sec(facts)
         duration_sec = None if length_sec is None else float(length_sec + start_sec)
         if duration_sec is not None and duration_sec > policy.max_duration_sec:
