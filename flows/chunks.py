@@ -8,6 +8,7 @@ from flows.cluster import RunCluster
 from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
 from flows.progress import ChannelProgress, ProgressReporter
+from flows.termination import end
 from longform.media.work_store import WorkRun
 from longform.plan import Plan, PlannedChunk, plan_key
 from longform.run import Run, plan_store
@@ -54,11 +55,12 @@ async def transcribe_chunks(
             for one, lane in zip(runs, lanes, strict=True)
         ]
         try:
-            dispatchers = await asyncio.gather(*started)
+            done, _ = await asyncio.wait(started, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()  # the first failure is that of the run
         finally:
-            for task in started:
-                task.cancel()
-            await asyncio.gather(*started, return_exceptions=True)
+            await end(started)
+    dispatchers = [task.result() for task in started]
     return ChunkOutcomes(
         channels=tuple(
             ChannelChunks(one.channel, tuple(each.results), tuple(each.failures))

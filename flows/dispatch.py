@@ -11,6 +11,7 @@ from flows.cluster import RunCluster
 from flows.macro_chunk import run_macro_chunk
 from flows.outcome import outcome
 from flows.progress import ChannelProgress
+from flows.termination import end
 from infra.cluster import GPU
 from longform.errors import LongformError
 from longform.macro_chunk import MacroChunkJob, discard_audio
@@ -57,9 +58,9 @@ class ChunkDispatcher:
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            for task in self._tasks:
-                task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=error is not None)
+            await end(self._tasks)
+        else:
+            await asyncio.gather(*self._tasks)
 
     async def take_cached(self, result: ChunkResult) -> None:
         """Count a chunk whose result an earlier run has left."""

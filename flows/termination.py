@@ -2,8 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import Any
+
+CANCEL_AGAIN_SEC = 5.0  # seconds; what a task may take to put its things in order
 
 
 @asynccontextmanager
@@ -25,3 +28,19 @@ async def cancelled_by_sigterm() -> AsyncIterator[None]:
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, before)
+
+
+async def end(
+    tasks: Collection[asyncio.Task[Any]], cancel_again_sec: float = CANCEL_AGAIN_SEC
+) -> None:
+    """Cancel tasks until every one has ended, whatever it ends with.
+
+    Once is not always enough: `asyncio.wait_for` of Python 3.11, for one, loses a cancellation
+    that comes together with the result, and libraries use it.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=cancel_again_sec)
+    await asyncio.gather(*tasks, return_exceptions=True)
