@@ -25,6 +25,7 @@ from longform.run import Run
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine, worker_engine
 from longform.speech.weights import resolve
+from longform.transcript.channels import ChannelChunks
 from longform.transcript.join import join
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.segment import Segment
@@ -179,4 +180,5 @@ async def _transcribe_chunks(run: Run, settings: Settings, spool: WorkRun) -> Tr
             return await transcribe_macro_chunk(job, batcher, lambda _: None)
 
     tasks = [asyncio.create_task(transcribe(run.job(chunk))) async for chunk in chunks]
-    return run.transcript(await asyncio.gather(*tasks), [], 0.0)
+    results = tuple(await asyncio.gather(*tasks))
+    return run.transcript([ChannelChunks(None, results)], (), 0.0)

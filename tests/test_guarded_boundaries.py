@@ -23,6 +23,7 @@ from longform.settings import Settings
 from longform.speech.batching import Batcher
 from longform.speech.engine import EngineSpec
 from longform.timeline import Span, require_tiling
+from longform.transcript.channels import ChannelChunks
 from longform.transcript.join import join
 from longform.transcript.segment import ChunkResult
 from tests.chunking.conftest import decode
@@ -129,7 +130,7 @@ async def test_words_that_only_the_seam_needed_are_not_given_away(
     _, results = await transcribed("windowed", recordings["windowed"], tmp_path)
     assert any(segment.words for result in results for segment in result.segments)
     run = await open_as("windowed", recordings["windowed"], tmp_path)
-    output = run.transcript(results, [], 1.0)
+    output = run.transcript([ChannelChunks(None, tuple(results))], (), 1.0)
     assert output.segments
     assert all(segment.words == () for segment in output.segments)
 
