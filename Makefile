@@ -38,7 +38,7 @@ run: $(STAMP)  ## Transcribe MEDIA (a path or URL; default: the bundled recordin
 stop: $(STAMP)  ## End the Prefect server that `make run` started
 	@$(BIN)/longform server stop
 
-test: $(STAMP)  ## Run the tests (under 10 minutes on 2 cores)
+test: $(STAMP)  ## Run the tests (under 20 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not full" $(ARGS)
 
 test-full: $(STAMP)  ## Run the whole set of the suites that `make test` samples
