@@ -84,9 +84,14 @@ def sample_spans(length_bytes: int) -> list[tuple[int, int]]:
     ]
 
 
+def strong(etag: str | None) -> str | None:
+    """Return an ETag that promises equal bytes, or None (weak ETags promise less)."""
+    return etag if etag and not etag.startswith("W/") else None
+
+
 def validator(etag: str | None) -> str:
     """Return what an ETag adds to a fingerprint; a weak one promises nothing about bytes.
 
     Without its quotes, as some stores give it: an object has one identity by every way to it.
     """
-    return "" if etag is None or etag.startswith("W/") else etag.strip('"')
+    return (strong(etag) or "").strip('"')

@@ -17,6 +17,7 @@ from longform.errors import (
     SourceResizedError,
     WrongRangeError,
 )
+from longform.media.fingerprint import strong
 from longform.media.http_requests import RemoteAddress, content_length, content_range
 from longform.media.policy import SourcePolicy
 from longform.media.retry import Allowance, Patience
@@ -184,11 +185,6 @@ class HttpReader:
                 f"{self._source.shown} holds other bytes than a moment ago, though its server "
                 "does not say so; start again, when it changes no more"
             )
-
-
-def strong(etag: str | None) -> str | None:
-    """Return an ETag that promises equal bytes, or None (weak ETags promise less)."""
-    return etag if etag and not etag.startswith("W/") else None
 
 
 def _length_of_all(response: httpx.Response) -> int | None:

@@ -17,10 +17,9 @@ from longform.errors import (
     SourceMissingError,
     SourceReplacedError,
     SourceResizedError,
-    SourceTooLargeError,
 )
 from longform.media.fingerprint import file_content
-from longform.media.policy import SourcePolicy, redact, scheme_of, shown_name
+from longform.media.policy import SourcePolicy, redact, require_size, scheme_of, shown_name
 from longform.media.source import Source
 
 
@@ -88,11 +87,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         SourceError: missing, empty, unreadable or too large.
     """
     path = require_file(media_url)
-    length = path.stat().st_size
-    if length > policy.max_bytes:
-        raise SourceTooLargeError(
-            f"{path.name} has {length} bytes; at most {policy.max_bytes} may be opened"
-        )
+    require_size(path.name, path.stat().st_size, policy.max_bytes)
     return await asyncio.to_thread(_pin, path)
 
 

@@ -4,10 +4,10 @@ libavformat reads these tables, but does not tell whether they are complete and 
 windows tile exactly only where they are both.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-Read = Callable[[int, int], Awaitable[bytes]]
+from longform.media.reader import Read
 
 HEADER_BYTES = 16  # bytes; size, type and a 64-bit size
 MAX_BOXES = 1_000  # boxes on one level; a file with more is fragmented or broken

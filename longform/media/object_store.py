@@ -11,7 +11,6 @@ from longform.errors import (
     NotMediaError,
     RetryableError,
     SourceChangedError,
-    SourceTooLargeError,
     SourceUnavailableError,
 )
 from longform.media import address_book
@@ -19,7 +18,7 @@ from longform.media.block_sampler import pinned
 from longform.media.fingerprint import validator
 from longform.media.object_client import ObjectClient, ObjectStatus
 from longform.media.object_errors import EXTRAS, object_error, store_errors
-from longform.media.policy import SourcePolicy, redact, scheme_of, shown_name
+from longform.media.policy import SourcePolicy, redact, require_size, scheme_of, shown_name
 from longform.media.retry import Patience
 from longform.media.source import Source
 
@@ -46,10 +45,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
     shown = redact(media_url)
     if status.is_folder or status.length_bytes == 0:
         raise NotMediaError(f"{shown} is empty or a folder")
-    if status.length_bytes > policy.max_bytes:
-        raise SourceTooLargeError(
-            f"{shown} has {status.length_bytes} bytes; at most {policy.max_bytes} may be opened"
-        )
+    require_size(shown, status.length_bytes, policy.max_bytes)
     source = Source(
         url=address_book.seal(media_url),
         shown=shown,

@@ -1,9 +1,9 @@
 """What the first and the last page of an Ogg file say (RFC 3533, section 6)."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
-Read = Callable[[int, int], Awaitable[bytes]]
+from longform.media.reader import Read
 
 EDGE_BYTES = 131_072  # bytes; two of the longest pages, so that a whole one lies among them
 _MAGIC = b"OggS"

@@ -5,6 +5,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from pydantic import Field
 
+from longform.errors import SourceTooLargeError
 from longform.params import FrozenModel
 
 DAY_SEC = 86_400.0
@@ -44,6 +45,18 @@ class SourcePolicy(FrozenModel):
 def printable(text: str) -> str:
     """Return text as one line without control characters, and none that turn it around."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def require_size(shown: str, length_bytes: int | None, limit_bytes: int) -> None:
+    """Check a length, as far as it is known, against a limit of the policy.
+
+    Raises:
+        SourceTooLargeError: it is over it.
+    """
+    if length_bytes is not None and length_bytes > limit_bytes:
+        raise SourceTooLargeError(
+            f"{shown} has {length_bytes} bytes; at most {limit_bytes} may be opened"
+        )
 
 
 def scheme_of(media_url: str) -> str:

@@ -1,6 +1,9 @@
 """The protocol of everything that bytes are read from."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
+
+Read = Callable[[int, int], Awaitable[bytes]]  # the bytes `[start, end)` of a file
 
 
 class RangeReader(Protocol):

@@ -10,14 +10,13 @@ from longform.errors import (
     EmptySourceError,
     RangesUnsupportedError,
     RetryableError,
-    SourceTooLargeError,
 )
 from longform.media import address_book, fingerprint
 from longform.media.block_sampler import pinned
 from longform.media.http_download import download
 from longform.media.http_reader import HttpReader
 from longform.media.http_requests import RemoteAddress, content_length, content_range
-from longform.media.policy import SourcePolicy, shown_name
+from longform.media.policy import SourcePolicy, require_size, shown_name
 from longform.media.retry import Patience
 from longform.media.source import Source
 
@@ -70,18 +69,6 @@ def open_reader(source: Source, policy: SourcePolicy) -> HttpReader:
     url = address_book.full_address(source.url)
     may_expire = url != source.url or policy.url_refresh is not None
     return HttpReader(source, policy, RemoteAddress(url, policy, may_expire=may_expire))
-
-
-def require_size(shown: str, length_bytes: int | None, limit_bytes: int) -> None:
-    """Check a length against a limit of the policy.
-
-    Raises:
-        SourceTooLargeError: it is over it.
-    """
-    if length_bytes is not None and length_bytes > limit_bytes:
-        raise SourceTooLargeError(
-            f"{shown} has {length_bytes} bytes; at most {limit_bytes} may be opened"
-        )
 
 
 async def _look(address: RemoteAddress, policy: SourcePolicy) -> _Look:

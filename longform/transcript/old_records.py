@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from longform.errors import OutputError
+from longform.media.file_systems import open_file_system
 from longform.media.object_errors import store_errors
 from longform.media.policy import redact
 
@@ -55,11 +56,8 @@ def remove_records(store_url: str, records: list[OldRecord]) -> None:
 
 @contextmanager
 def _reaching(store_url: str) -> Iterator[tuple[Any, str]]:
-    import fsspec
-
     try:
-        store, base = fsspec.core.url_to_fs(store_url)
-        yield store, str(base)
+        yield open_file_system(store_url)
     except store_errors() as error:
         reason = " ".join(str(error).split())
         raise OutputError(
