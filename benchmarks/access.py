@@ -19,12 +19,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 from benchmarks.recordings import make_long, media_folder, speech_files
+from longform.media.block_store import discard_blocks
 from longform.media.decoder import find_ffmpeg
 from longform.media.extract import extract_all, extract_window
 from longform.media.gateway import running_gateway
@@ -193,12 +193,16 @@ def readings(
 ) -> Iterator[Reading]:
     """Read one file in every way that it allows."""
     settings = Settings(home=scratch, allow_private_hosts=True)
-    recording = asyncio.run(open_recording(f"{server.address}/{file.name}", settings, scratch))
-    take = partial(read, server, recording, file.suffix[1:])
-    yield take("sequential", 1)
-    if recording.media.access == "windowed":
-        for number in num_readers:
-            yield take("windowed", number)
+    address, name = f"{server.address}/{file.name}", file.suffix[1:]
+
+    for way, number in [("sequential", 1), *(("windowed", number) for number in num_readers)]:
+        # Opened anew each time: the processes of a host share the blocks of one opening.
+        recording = asyncio.run(open_recording(address, settings, scratch))
+        try:
+            if way in ("sequential", recording.media.access):
+                yield read(server, recording, name, way, number)
+        finally:
+            discard_blocks(recording.policy.block_dir, recording.source.blocks)
 
 
 def table(taken: Sequence[Reading]) -> str:
