@@ -268,19 +268,19 @@ def transcribe(
             "subtitles": _given_fields(SubtitleParams, given),
         }
     )
-    settings = with_overrides(
-        Settings(),
-        workers=workers,
-        cluster=cluster,
-        engine=engine or ("remote" if engine_url else None),
-        engine_url=engine_url,
-        allow_private_hosts=allow_private_hosts or None,
-    )
+    overrides = {
+        "workers": workers,
+        "cluster": cluster,
+        "engine": engine or ("remote" if engine_url else None),
+        "engine_url": engine_url,
+        "allow_private_hosts": allow_private_hosts or None,
+    }
     request = Request(
         media=tuple(map(portable_address, media)),
         params=params,
-        settings=settings,
-        output_dir=output_dir or settings.output_dir,
+        settings=with_overrides(Settings(), **overrides),
+        overrides=overrides,
+        output_dir=output_dir,
         formats=parse_formats(output_format),
         use_cache=not no_cache,
         as_json=as_json,
