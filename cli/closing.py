@@ -21,17 +21,19 @@ MARKS = {
 MAX_GAPS = 3
 
 
-def closing_line(output: "TranscribeOutput") -> Text:
+def closing_line(output: "TranscribeOutput", *, with_file: bool = False) -> Text:
     """Return the run in one line: which recording, how it ended, how long, how fast."""
     from longform.run_record import run_figures
 
     mark, colour = MARKS[output.status]
-    return Text.assemble(
+    line = Text.assemble(
         (f"{mark} ", colour),
         (output.provenance.source_name, "bold"),
         (f"  {status_text(output)}", colour),
         f"  {figures_text(run_figures(output))}",
     )
+    # The page is the last of the usual formats, and the one that people open.
+    return line.append("  ").append_text(file_lines(output.files)[-1]) if with_file else line
 
 
 def status_text(output: "TranscribeOutput") -> str:

@@ -1,6 +1,9 @@
 """What the shell offers when a value is completed: quick, and without loading a model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import get_args
+
+from longform.params import Channels, Chunking, Device, OnChunkFailure, Task
 
 MODELS = (
     *("tiny", "base", "small", "medium", "large-v1", "large-v2", "large-v3", "large", "turbo"),
@@ -9,6 +12,29 @@ MODELS = (
     "distil-large-v3.5",
 )
 Offer = tuple[str, str]
+
+
+def choices(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return what offers some fixed names."""
+    known = tuple(names)
+
+    def offer(incomplete: str) -> list[str]:
+        return _starting(known, incomplete)
+
+    return offer
+
+
+DEVICES = choices(get_args(Device))
+TASKS = choices(get_args(Task))
+CHANNELS = choices(get_args(Channels))
+CHUNKINGS = choices(get_args(Chunking))
+ON_CHUNK_FAILURES = choices(get_args(OnChunkFailure))
+COMPUTE_TYPES = choices(
+    (
+        *("default", "auto", "int8", "int8_float32", "int8_float16", "int8_bfloat16"),
+        *("int16", "float16", "bfloat16", "float32"),
+    )
+)
 
 
 def models(incomplete: str) -> list[str]:
@@ -39,6 +65,12 @@ def languages(incomplete: str) -> list[Offer]:
     return [(code, name) for code, name in ENGLISH_NAMES.items() if code.startswith(incomplete)]
 
 
+def language_list(incomplete: str) -> list[Offer]:
+    """Offer the next language of a list."""
+    before, comma, last = incomplete.rpartition(",")
+    return [(f"{before}{comma}{code}", name) for code, name in languages(last)]
+
+
 def engines(incomplete: str) -> list[str]:
     """Offer the engines that come with longform."""
     from longform.speech.engines import BACKENDS
@@ -46,26 +78,8 @@ def engines(incomplete: str) -> list[str]:
     return _starting(BACKENDS, incomplete)
 
 
-def choices(*names: str) -> "Choices":
-    """Return what offers some fixed names."""
-    return Choices(names)
-
-
-class Choices:
-    """Offers fixed names."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = tuple(names)
-
-    def __call__(self, incomplete: str) -> list[str]:
-        """Offer those that begin so."""
-        return _starting(self._names, incomplete)
-
-
 def run_states(incomplete: str) -> list[str]:
     """Offer the states that a run can be in."""
-    from typing import get_args
-
     from longform.run_record import RunState
 
     return _starting(get_args(RunState), incomplete)

@@ -47,7 +47,7 @@ def config(
     An option of a command stands above the environment, that above the Prefect variable
     longform_settings, and that above the default. Secrets are masked.
 
-    [bold]Examples[/bold]
+    Examples:
 
       longform config
 

@@ -59,13 +59,14 @@ class Interruption:
 
     def kept(self, arguments: Sequence[str]) -> str:
         """Return what is kept, and the command that goes on from there."""
-        return f"{PROGRAM}: stopped; finished chunks are kept{self._count()}: {going_on(arguments)}"
+        return f"{PROGRAM}: stopped; finished chunks are kept{self._count()}; {going_on(arguments)}"
 
     def _count(self) -> str:
         now = self._now
-        if now is None or not now.total_chunks:
+        if now is None or not (now.total_chunks or now.done_chunks):
             return ""
-        return f" ({now.done_chunks} of {now.total_chunks} of {now.source_name})"
+        of_all = f" of {now.total_chunks}" if now.total_chunks else ""
+        return f" ({now.done_chunks}{of_all} of {now.source_name})"
 
 
 def going_on(arguments: Sequence[str]) -> str:

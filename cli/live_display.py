@@ -68,7 +68,8 @@ class LiveDisplay:
             self._view.take_in(now, time.monotonic())
         if now.run_url != self._run_url:
             self._run_url = now.run_url
-            self.say(Text(f"watch {now.run_url}", style="dim"))
+            if self._view.place.total == 1:
+                self.say(Text(f"watch {now.run_url}", style=f"dim link {now.run_url}"))
 
     def say(self, what: RenderableType) -> None:
         """Print something above the picture."""

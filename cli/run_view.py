@@ -18,6 +18,7 @@ from longform.timeline import clock, to_samples
 NARROW = 64  # columns; below it a lane shows where its chunk begins, and not where it ends
 MAX_WORKER_CHARACTERS = 16
 OTHER_ROWS = 9  # header, overall bar, figures, last line, blanks: what a lane must leave room for
+MARGIN = 3  # columns: a terminal writes ^C behind the last line, and must not wrap it
 HOUR_SEC = 3_600.0
 STARTING = "workers are starting and load the model"
 
@@ -37,7 +38,7 @@ class RunView:
     """
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self.place = place
         self._now = RunProgress("", "starting")
         self._lanes = Lanes()
         self._time_left = TimeLeft()
@@ -63,8 +64,9 @@ class RunView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it in the width that there is."""
         room = max(1, options.size.height - OTHER_ROWS)
-        parts = Group(*self._parts(options.max_width, room))
-        lines = console.render_lines(parts, options.update(height=None), pad=False)
+        width = max(1, options.max_width - MARGIN)
+        parts = Group(*self._parts(width, room))
+        lines = console.render_lines(parts, options.update(width=width, height=None), pad=False)
         self.line_widths = tuple(map(Segment.get_line_length, lines))
         for number, line in enumerate(lines):
             yield from line
@@ -91,8 +93,8 @@ class RunView:
         title.append(now.source_name, style="bold")
         if now.total_samples:
             title.append(f"  {clock(now.total_samples)}", style="dim")
-        if self._place.total > 1:
-            title.append(f"  {self._place.number} of {self._place.total}", style="dim")
+        if self.place.total > 1:
+            title.append(f"  {self.place.number} of {self.place.total}", style="dim")
         said = Text(stage, style="yellow" if self._stopping else "cyan", no_wrap=True)
         table = Table.grid(expand=True, padding=(0, 1))
         table.add_column(width=1)

@@ -51,7 +51,7 @@ def runs(
     Runs note themselves in LONGFORM_HOME; where a Prefect server answers, its runs on other
     machines are listed too. None is started for it.
 
-    [bold]Examples[/bold]
+    Examples:
 
       longform runs
 

@@ -47,7 +47,7 @@ def show(
 
     The text goes to stdout; a head with figures goes to stderr, where somebody is looking.
 
-    [bold]Examples[/bold]
+    Examples:
 
       longform show
 

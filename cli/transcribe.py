@@ -1,10 +1,12 @@
 """`longform transcribe`: its options, and what they mean as a request."""
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from cli import complete
 from cli.transcription import Request, parse_formats, perform
 from longform.media.local_file import portable_address
 from longform.params import (
@@ -44,6 +46,7 @@ def transcribe(
             "-f",
             help="Formats, comma-separated: json, srt, vtt, txt, tsv, html, diarized_json, or all.",
             rich_help_panel=OUTPUT,
+            autocompletion=complete.formats,
         ),
     ] = "all",
     as_json: Annotated[
@@ -65,7 +68,10 @@ def transcribe(
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Show the log of Prefect and Dask.", rich_help_panel=OUTPUT
+            "--verbose",
+            "-v",
+            help="Show the log of Prefect and Dask above the progress.",
+            rich_help_panel=OUTPUT,
         ),
     ] = False,
     model: Annotated[
@@ -73,15 +79,21 @@ def transcribe(
         typer.Option(
             help="Whisper model: a name (base, large-v3, turbo), a hub repository or a folder.",
             rich_help_panel=MODEL,
+            autocompletion=complete.models,
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MODEL)
+        str | None,
+        typer.Option(
+            help="auto, cpu or cuda.", rich_help_panel=MODEL, autocompletion=complete.DEVICES
+        ),
     ] = None,
     compute_type: Annotated[
         str | None,
         typer.Option(
-            help="Number type of the model, such as int8 or float16.", rich_help_panel=MODEL
+            help="Number type of the model, such as int8 or float16.",
+            rich_help_panel=MODEL,
+            autocompletion=complete.COMPUTE_TYPES,
         ),
     ] = None,
     batch_size: Annotated[
@@ -94,7 +106,9 @@ def transcribe(
     language: Annotated[
         str | None,
         typer.Option(
-            help="Spoken language (en, de, ...). Default: detected.", rich_help_panel=MODEL
+            help="Spoken language (en, de, ...). Default: detected.",
+            rich_help_panel=MODEL,
+            autocompletion=complete.languages,
         ),
     ] = None,
     languages: Annotated[
@@ -102,11 +116,16 @@ def transcribe(
         typer.Option(
             help="Detect only among these languages, comma-separated (en,fr,nl).",
             rich_help_panel=MODEL,
+            autocompletion=complete.language_list,
         ),
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="transcribe, or translate into English.", rich_help_panel=MODEL),
+        typer.Option(
+            help="transcribe, or translate into English.",
+            rich_help_panel=MODEL,
+            autocompletion=complete.TASKS,
+        ),
     ] = None,
     word_timestamps: Annotated[
         bool | None,
@@ -135,6 +154,7 @@ def transcribe(
         typer.Option(
             help="mix, or split: each channel of a call on its own, merged by time.",
             rich_help_panel=SPEAKERS,
+            autocompletion=complete.CHANNELS,
         ),
     ] = None,
     macro_chunk_size_sec: Annotated[
@@ -153,7 +173,9 @@ def transcribe(
     chunking: Annotated[
         str | None,
         typer.Option(
-            help="vad (drop non-speech) or silence (keep everything).", rich_help_panel=CUTTING
+            help="vad (drop non-speech) or silence (keep everything).",
+            rich_help_panel=CUTTING,
+            autocompletion=complete.CHUNKINGS,
         ),
     ] = None,
     on_chunk_failure: Annotated[
@@ -161,6 +183,7 @@ def transcribe(
         typer.Option(
             help="fail or partial: how a run ends in which a chunk failed for good.",
             rich_help_panel=CUTTING,
+            autocompletion=complete.ON_CHUNK_FAILURES,
         ),
     ] = None,
     diarize: Annotated[
@@ -215,6 +238,7 @@ def transcribe(
         typer.Option(
             help="faster_whisper, or remote: the model service at --engine-url.",
             rich_help_panel=RUNNING,
+            autocompletion=complete.engines,
         ),
     ] = None,
     engine_url: Annotated[
@@ -244,19 +268,23 @@ def transcribe(
 ) -> None:
     """Transcribe recordings of any length.
 
-    Files go to the output folder; progress goes to stderr. A second run of the same
-    recording takes finished chunks from the cache.
+    Files go to the output folder; progress goes to stderr. A second run of the
+    same recording takes finished chunks from the cache. Ctrl-C ends a run cleanly
+    and prints the command that goes on from there; a second one ends it at once.
 
     Examples:
 
-      longform transcribe talk.mp3
+      longform transcribe talk.mp3 --language en --model large-v3
 
-      longform transcribe https://example.org/show.m4a -o out -f srt,txt --language en
+      longform transcribe call.wav --channels split -f txt,html
+
+      longform transcribe https://example.org/show.m4a -o out -f srt,txt
 
       longform transcribe meeting.mp4 --json | jq .segments
 
     Exit codes: 0 complete; 2 usage; 3 the source was refused or cannot be read;
-    4 incomplete (a chunk failed; what there is has been written); 1 anything else.
+    4 incomplete (a chunk failed; what there is has been written); 130 stopped with
+    Ctrl-C; 1 anything else.
     """
     given = locals()
     if languages is not None:
@@ -287,6 +315,7 @@ def transcribe(
         print_text=print_text,
         quiet=quiet,
         verbose=verbose,
+        is_brief=len(media) > 1 and sys.stdout.isatty() and sys.stderr.isatty(),
     )
     raise typer.Exit(perform(request))
 

@@ -40,6 +40,7 @@ class Request:
     print_text: bool
     quiet: bool
     verbose: bool
+    is_brief: bool  # a line for each recording: there are several, and somebody looks on
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -204,10 +205,10 @@ def present(output: "TranscribeOutput", request: Request, display: Display) -> N
     if not request.quiet:
         for warning in output.warnings:
             display.say(f"warning: {warning}")
-        display.say(closing_line(output))
+        display.say(closing_line(output, with_file=request.is_brief))
     with display.paused():
         print_results(output, request)
-    if output.run_url and not request.quiet:
+    if output.run_url and not (request.quiet or request.is_brief):
         display.say(run_line(output.run_url))
 
 
@@ -217,7 +218,7 @@ def print_results(output: "TranscribeOutput", request: Request) -> None:
         sys.stdout.write(output.model_dump_json() + "\n")
     if request.print_text and not request.as_json:
         sys.stdout.write("\n".join(segment.text.strip() for segment in output.segments) + "\n\n")
-    if not (request.as_json or request.quiet):
+    if not (request.as_json or request.quiet or request.is_brief):
         console = Console(highlight=False)
         for line in file_lines(output.files):
             console.print(line, soft_wrap=True)

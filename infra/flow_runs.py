@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from longform.params import FrozenModel
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 FLOWS = ("transcribe", "reprocess")
 # Ours for Prefect's; a state of any other name is shown as it is.
@@ -38,7 +42,6 @@ async def _recent(limit: int) -> Sequence[ServerRun]:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
     from prefect.client.schemas.sorting import FlowRunSort
-    from prefect.utilities.urls import url_for
 
     async with get_client() as api:
         ours = FlowFilter(name=FlowFilterName(any_=[*FLOWS]))
@@ -48,16 +51,19 @@ async def _recent(limit: int) -> Sequence[ServerRun]:
         found = await api.read_flow_runs(
             flow_filter=ours, limit=limit, sort=FlowRunSort.EXPECTED_START_TIME_DESC
         )
-    return [
-        ServerRun(
-            run_id=str(run.id),
-            flow=names.get(run.flow_id, ""),
-            source_name=run.name.removeprefix(f"{names.get(run.flow_id, '')} "),
-            state=STATES.get(run.state_name or "", (run.state_name or "unknown").lower()),
-            started_at_unix_sec=(
-                run.start_time or run.expected_start_time or run.created
-            ).timestamp(),
-            run_url=url_for("flow-run", obj_id=run.id) or "",
-        )
-        for run in found
-    ]
+    return [_server_run(run, names.get(run.flow_id, "")) for run in found]
+
+
+def _server_run(run: "FlowRun", flow: str) -> ServerRun:
+    from prefect.utilities.urls import url_for
+
+    began = run.start_time or run.expected_start_time or run.created
+    state = run.state_name or "unknown"
+    return ServerRun(
+        run_id=str(run.id),
+        flow=flow,
+        source_name=run.name.removeprefix(f"{flow} "),
+        state=STATES.get(state, state.lower()),
+        started_at_unix_sec=began.timestamp() if began else 0.0,
+        run_url=url_for("flow-run", obj_id=run.id) or "",
+    )
