@@ -130,7 +130,8 @@ class RunView:
         if left_sec:
             yield Text(f"{minutes(left_sec)} left")
         if now.total_chunks or now.done_chunks:
-            yield Text(f"{now.done_chunks} of {now.total_chunks or '?'} chunks")
+            of = " of " if width >= NARROW else "/"
+            yield Text(f"{now.done_chunks}{of}{now.total_chunks or '?'} chunks")
         if now.cached_chunks:
             yield Text(f"{now.cached_chunks} cached", style="dim")
         if now.failed_chunks:
