@@ -133,7 +133,7 @@ class LiveDisplay:
                 extra = sum(max(0, width - 1) // size.columns for width in widths)
                 wipe = [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)]
                 self._console.control(Control(*wipe * extra))
-            self._console.size = (size.columns, size.lines)  # type: ignore[assignment]
+            self._console.size = (size.columns, size.lines)
 
 
 def terminal_display() -> LiveDisplay:

@@ -81,7 +81,7 @@ class RunView:
             yield self._bars(width, room)
         if figures := [*self._figures(width)]:
             line = Text("  ", no_wrap=True, overflow="ellipsis")
-            yield line.append_text(Text(" · ", style="dim").join(figures))
+            yield line.append_text(Text.assemble((" · ", "dim")).join(figures))
         if now.last_text:
             yield Text()
             yield _last_line(now)
@@ -118,7 +118,8 @@ class RunView:
         if not rows and now.done_chunks == now.cached_chunks:
             table.add_row("", "", "", Text(STARTING, style="dim"))
         done = Text(clock(now.done_samples), style="bold")
-        bar = ProgressBar(completed=now.fraction, total=1.0, pulse=not now.done_samples)
+        bar = _bar(now.fraction, "green", is_begun=now.done_samples > 0)
+        table.add_row()
         table.add_row("", Text("all", style="bold"), done, bar, _percent(now.fraction))
         return table
 
@@ -152,14 +153,20 @@ def _lane(chunk: RunningChunk | None, width: int) -> tuple[Text, ProgressBar | T
         stretch += f"–{clock(chunk.end_sample)}"
     if chunk.channel is not None:
         stretch = f"ch {chunk.channel} {stretch}"
-    bar = ProgressBar(
-        completed=chunk.fraction,
-        total=1.0,
-        complete_style="cyan",
-        finished_style="cyan",
-        pulse=not chunk.done_samples,
-    )
+    bar = _bar(chunk.fraction, "cyan", is_begun=chunk.done_samples > 0)
     return Text(stretch), bar, _percent(chunk.fraction)
+
+
+def _bar(fraction: float, style: str, *, is_begun: bool) -> ProgressBar:
+    """Return a bar, which moves to and fro until the first of it is done."""
+    return ProgressBar(
+        completed=fraction,
+        total=1.0,
+        complete_style=style,
+        finished_style=style,
+        pulse_style=style,
+        pulse=not is_begun,
+    )
 
 
 def _percent(fraction: float) -> Text:

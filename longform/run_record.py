@@ -7,7 +7,7 @@ runs can be listed without a server. They hold no secret: addresses are redacted
 import asyncio
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -130,9 +130,9 @@ async def recorded_run(
 
 def run_figures(output: TranscribeOutput) -> RunFigures:
     """Return what a transcript amounts to."""
-    spoken: Counter[str] = Counter()
+    spoken_sec: defaultdict[str, float] = defaultdict(float)
     for segment in output.segments:
-        spoken[segment.language] += segment.end_time_sec - segment.start_time_sec
+        spoken_sec[segment.language] += segment.end_time_sec - segment.start_time_sec
     timed = sum(len(segment.words) for segment in output.segments)
     return RunFigures(
         duration_sec=output.input_duration_sec,
@@ -140,7 +140,7 @@ def run_figures(output: TranscribeOutput) -> RunFigures:
         speed=output.speedup,
         num_segments=len(output.segments),
         num_words=timed or len(output.text.split()),
-        languages=tuple(name for name, _ in spoken.most_common()),
+        languages=tuple(sorted(spoken_sec, key=lambda name: -spoken_sec[name])),
         damaged_sec=output.damaged_sec,
         failed_sec=output.failed_sec,
     )
