@@ -5,6 +5,7 @@ import pty
 import select
 import signal
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from infra.prefect_api import ServerAddress
 from longform.progress import RunProgress
 from longform.run_record import read_records
 from tests.cli.conftest import clean_environment
-from tests.conftest import WELCOME
+from tests.conftest import REPO_ROOT, WELCOME
 from tests.support.scripted_engine import SCRIPT_VARIABLE
 
 PATIENCE_SEC = 150.0  # for what takes seconds on a machine that is not busy
@@ -58,6 +59,36 @@ def test_what_is_kept_is_counted() -> None:
     assert "chunks are kept; go on" in interruption.kept(["transcribe", "a.mp3"])
     interruption.note(RunProgress("a.mp3", "transcribing", done_chunks=3, total_chunks=12))
     assert "chunks are kept (3 of 12 of a.mp3); go on" in interruption.kept([])
+
+
+STUBBORN = """
+import asyncio
+from cli.display import QuietDisplay
+from cli.interruption import Interruption
+
+async def main(interruption):
+    interruption.cancels_this_task()
+    print("ready", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            print("stopping", flush=True)
+
+with Interruption(QuietDisplay()) as interruption:
+    asyncio.run(main(interruption))
+"""
+
+
+def test_a_second_ctrl_c_ends_at_once() -> None:
+    """The first cancels what runs; where that takes its time, the second does not wait for it."""
+    command = [sys.executable, "-c", STUBBORN]
+    with subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for said in ("ready", "stopping"):
+            assert process.stdout.readline().strip() == said
+            process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SEC) == 130
 
 
 @dataclass
