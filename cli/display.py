@@ -86,7 +86,7 @@ class PlainDisplay:
         news = (now.stage, now.failed_chunks)
         chunks, told_sec = self._done
         is_due = now.done_chunks != chunks and self._clock() - told_sec >= LINE_INTERVAL_SEC
-        if news != self._said or is_due:
+        if now.source_name and (news != self._said or is_due):
             self._said, self._done = news, (now.done_chunks, self._clock())
             self._line(f"{now.source_name}: {now.stage} {figures(now)}".rstrip())
 

@@ -28,7 +28,9 @@ class Interruption:
         self.came = False
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        self._before = signal.getsignal(signal.SIGINT)
+        if self._before is not signal.SIG_IGN:  # as a shell has what it starts with `&`
+            signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(

@@ -90,7 +90,7 @@ class RunView:
         now = self._now
         stage = "stopping: what is finished is kept" if self._stopping else now.stage
         title = Text(no_wrap=True, overflow="ellipsis")
-        title.append(now.source_name, style="bold")
+        title.append(now.source_name or "longform", style="bold")
         if now.total_samples:
             title.append(f"  {clock(now.total_samples)}", style="dim")
         if self.place.total > 1:

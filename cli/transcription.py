@@ -75,7 +75,7 @@ def perform(request: Request) -> int:
     with Interruption(display) as interruption:
         try:
             with display:
-                display.show(RunProgress("longform", "starting"))
+                display.show(RunProgress("", "starting"))
                 request = enter_environment(request)
                 with shared_cluster(request):
                     return asyncio.run(transcribe_all(request, display, interruption))

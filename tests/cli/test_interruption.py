@@ -61,6 +61,11 @@ def test_what_is_kept_is_counted() -> None:
     assert "chunks are kept (3 of 12 of a.mp3); go on" in interruption.kept([])
 
 
+def heed_interrupts() -> None:
+    """A shell has what it starts with `&` ignore Ctrl-C, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 STUBBORN = """
 import asyncio
 from cli.display import QuietDisplay
@@ -83,7 +88,9 @@ with Interruption(QuietDisplay()) as interruption:
 def test_a_second_ctrl_c_ends_at_once() -> None:
     """The first cancels what runs; where that takes its time, the second does not wait for it."""
     command = [sys.executable, "-c", STUBBORN]
-    with subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=REPO_ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    ) as process:
         assert process.stdout is not None
         for said in ("ready", "stopping"):
             assert process.stdout.readline().strip() == said
@@ -143,6 +150,7 @@ def terminal(folder: Path, environment: dict[str, str], *arguments: str) -> Iter
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir(folder)
+        heed_interrupts()
         os.execvpe(sys.executable, [sys.executable, "-m", "cli", *arguments], environment)
     try:
         yield Terminal(pid, fd)
