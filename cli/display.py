@@ -58,7 +58,7 @@ class PlainDisplay:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
         self._said: tuple[object, ...] = ()
         self._run_url = ""
         self._done = (0, -LINE_INTERVAL_SEC)  # chunks, and when they were told
@@ -144,8 +144,8 @@ def open_display(*, quiet: bool) -> Display:
     """Return the display that fits: stdout belongs to results, so this writes to stderr."""
     if quiet:
         return QuietDisplay()
-    console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal:
+    # Not what rich takes for a terminal: FORCE_COLOR is set in many a CI whose log is a pipe.
+    if sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal:
         from cli.live_display import terminal_display
 
         return terminal_display()

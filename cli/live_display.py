@@ -75,7 +75,7 @@ class LiveDisplay:
         """Print something above the picture."""
         with self._drawing:
             self._follow_size()
-            self._console.print(what, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(what, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 import io
 import os
+import re
+import sys
 from collections.abc import Iterable
 
 import pyte
@@ -188,9 +190,25 @@ def test_a_pipe_gets_lines_now_and_then(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_display_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No terminal and a dumb one get lines, --quiet gets nothing."""
-    assert type(open_display(quiet=False)) is PlainDisplay
-    assert type(open_display(quiet=True)) is QuietDisplay
+    """No terminal and a dumb one get lines, though colours are forced; --quiet gets nothing."""
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert type(open_display(quiet=False)) is PlainDisplay
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert type(open_display(quiet=False)) is LiveDisplay
+    assert type(open_display(quiet=True)) is QuietDisplay
     monkeypatch.setenv("TERM", "dumb")
     assert type(open_display(quiet=False)) is PlainDisplay
+
+
+def test_no_color_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR the picture is drawn all the same, and no sequence in it sets a colour."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
+    view = RunView(Place(1, 1))
+    view.take_in(progress(running(5)), 0.0)
+    console.print(view)
+    codes = re.findall(r"\x1b\[([0-9;]*)m", console.file.getvalue())
+    assert codes
+    # 0 to 9 are bold, dim and the like; 30 and up are colours.
+    assert all(int(code) < 10 for each in codes for code in each.split(";") if code)
