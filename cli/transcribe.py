@@ -1,22 +1,12 @@
-"""`longform transcribe`: its options, and what they mean as a request."""
+"""`longform transcribe`: its options."""
 
-import sys
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli import complete
-from cli.transcription import Request, parse_formats, perform
-from longform.media.local_file import portable_address
-from longform.params import (
-    DiarizeParams,
-    FrozenModel,
-    SubtitleParams,
-    TranscribeParams,
-    parse_params,
-)
-from longform.settings import Settings, with_overrides
+from cli.request import request_from
+from cli.transcription import perform
 
 MODEL = "Model"
 CUTTING = "Cutting"
@@ -286,40 +276,4 @@ def transcribe(
     4 incomplete (a chunk failed; what there is has been written); 130 stopped with
     Ctrl-C; 1 anything else.
     """
-    given = locals()
-    if languages is not None:
-        given["languages"] = [code.strip() for code in languages.split(",") if code.strip()]
-    params = parse_params(
-        _given_fields(TranscribeParams, given)
-        | {
-            "diarize": {"enabled": diarize} | _given_fields(DiarizeParams, given),
-            "subtitles": _given_fields(SubtitleParams, given),
-        }
-    )
-    overrides = {
-        "workers": workers,
-        "cluster": cluster,
-        "engine": engine or ("remote" if engine_url else None),
-        "engine_url": engine_url,
-        "allow_private_hosts": allow_private_hosts or None,
-    }
-    request = Request(
-        media=tuple(map(portable_address, media)),
-        params=params,
-        settings=with_overrides(Settings(), **overrides),
-        overrides=overrides,
-        output_dir=output_dir,
-        formats=parse_formats(output_format),
-        use_cache=not no_cache,
-        as_json=as_json,
-        print_text=print_text,
-        quiet=quiet,
-        verbose=verbose,
-        is_brief=len(media) > 1 and sys.stdout.isatty() and sys.stderr.isatty(),
-    )
-    raise typer.Exit(perform(request))
-
-
-def _given_fields(model: type[FrozenModel], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given and are fields of a model."""
-    return {name: given[name] for name in model.model_fields if given.get(name) is not None}
+    raise typer.Exit(perform(request_from(locals())))

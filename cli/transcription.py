@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -16,51 +16,13 @@ from cli.closing import closing_line, file_lines, run_line
 from cli.display import Display, open_display
 from cli.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, TERMINATED, exit_code
 from cli.interruption import Interruption
-from longform.errors import IncompleteTranscriptError, LongformError, ParameterError
-from longform.params import TranscribeParams
+from cli.request import Request
+from longform.errors import IncompleteTranscriptError, LongformError
 from longform.progress import RunProgress, progress_listener
 from longform.settings import Settings, with_overrides
 
 if TYPE_CHECKING:
     from longform.transcript.output import TranscribeOutput
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What one call of the command asks for, checked."""
-
-    media: tuple[str, ...]
-    params: TranscribeParams
-    settings: Settings
-    overrides: Mapping[str, object]  # of the settings, by options
-    output_dir: str | None
-    formats: tuple[str, ...]
-    use_cache: bool
-    as_json: bool
-    print_text: bool
-    quiet: bool
-    verbose: bool
-    is_brief: bool  # a line for each recording: there are several, and somebody looks on
-
-
-def parse_formats(text: str) -> tuple[str, ...]:
-    """Return the formats that a comma-separated list names.
-
-    Raises:
-        ParameterError: naming the unknown one and those there are.
-    """
-    from longform.transcript.formats import FORMATS, ON_REQUEST
-
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
-    if names == ["all"]:
-        return tuple(name for name in FORMATS if name not in ON_REQUEST)
-    if unknown := [name for name in names if name not in FORMATS]:
-        raise ParameterError(
-            f"--output-format: no format {unknown[0]!r}; there are {', '.join(FORMATS)}, all"
-        )
-    if not names:
-        raise ParameterError(f"--output-format: name at least one of {', '.join(FORMATS)}, all")
-    return tuple(dict.fromkeys(names))
 
 
 def perform(request: Request) -> int:
