@@ -273,7 +273,7 @@ def transcribe(
       longform transcribe meeting.mp4 --json | jq .segments
 
     Exit codes: 0 complete; 2 usage; 3 the source was refused or cannot be read;
-    4 incomplete (a chunk failed; what there is has been written); 130 stopped with
-    Ctrl-C; 1 anything else.
+    4 incomplete (a chunk failed; what there is has been written); 130 stopped;
+    1 anything else.
     """
     raise typer.Exit(perform(request_from(locals())))
