@@ -98,6 +98,20 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
         assert process.wait(PATIENCE_SEC) == 130
 
 
+def require_gone(processes: list[psutil.Process]) -> None:
+    """Wait until processes have ended; those that watch over the command do so just after it."""
+
+    def lives(process: psutil.Process) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+    deadline = time.monotonic() + PATIENCE_SEC
+    while left := [process for process in processes if lives(process)]:
+        assert time.monotonic() < deadline, [process.cmdline() for process in left]
+        time.sleep(0.1)
+
+
 @dataclass
 class Terminal:
     """A terminal with the command in it, which sees what a person would see."""
@@ -187,6 +201,6 @@ def test_ctrl_c_in_a_terminal(prefect_server: ServerAddress, tmp_path: Path) -> 
     assert "longform: stopped; finished chunks are kept" in seen.replace("\n", "")
     assert "longform transcribe" in seen
     assert not there.screen.cursor.hidden
-    assert not any(child.is_running() for child in children)
+    require_gone(children)
     (record,) = read_records(tmp_path / "longform-home")
     assert record.state == "stopped"
