@@ -12,7 +12,7 @@ from flows.progress import ProgressReporter
 from infra.cluster import require_resources
 from infra.engine_plugin import load_engines
 from infra.telemetry import subscription
-from longform.progress import MicroDone
+from longform.progress import ChunkEvent
 from longform.run import Run
 from longform.settings import Settings
 
@@ -75,8 +75,8 @@ class RunCluster:
         self.slots = require_resources(client, self._settings.slots_per_worker)
         loop = asyncio.get_running_loop()
 
-        def hand_over(event: MicroDone) -> None:
-            loop.call_soon_threadsafe(self._progress.micro_done, event)
+        def hand_over(event: ChunkEvent) -> None:
+            loop.call_soon_threadsafe(self._progress.chunk_event, event)
 
         self._stack.enter_context(subscription(client, self._run.run_id, hand_over))
         return client

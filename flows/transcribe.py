@@ -17,17 +17,19 @@ from flows.progress import ProgressReporter
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
 from infra.cluster import open_cluster
+from infra.settings_variable import apply_settings_variable
 from longform.errors import IncompleteTranscriptError, SourceChangedError
-from longform.macro_chunk import clock
 from longform.media.block_store import discard_blocks
 from longform.media.policy import shown_name
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
 from longform.plan import source_policy
 from longform.run import Run
+from longform.run_record import recorded_run
 from longform.settings import Settings
 from longform.speakers.diarize import load_diarizer
 from longform.speakers.turns import Turn
+from longform.timeline import clock
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import NO_MEDIA
 from longform.workplace import open_workplace
@@ -70,10 +72,16 @@ async def transcribe(
 ) -> TranscribeOutput:
     """Transcribe one recording of any length, exactly, on the cluster that is configured."""
     started_sec = time.monotonic()
+    await apply_settings_variable()
     settings = Settings()
     policy = source_policy(settings)
     name = shown_name(media_url)
-    async with cancelled_by_sigterm(), ProgressReporter(name) as progress:
+    run_id = str(flow_run.id)
+    async with (
+        cancelled_by_sigterm(),
+        ProgressReporter(name) as progress,
+        recorded_run(settings.home, run_id, "transcribe", media_url, progress.run_url) as record,
+    ):
         async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
             if params.diarize.enabled:
                 load_diarizer(settings)  # its models are missing now or never
@@ -82,7 +90,7 @@ async def transcribe(
             media = await probe(source, policy, settings.ffmpeg, params.audio_stream)
             progress.expect(None, media.num_samples_estimate)
             run = Run(
-                run_id=str(flow_run.id),
+                run_id=run_id,
                 recording=Recording(
                     source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg
                 ),
@@ -110,6 +118,7 @@ async def transcribe(
         output = output.model_copy(update={"run_url": progress.run_url})
         target = settings.output_target(output_dir, deployed=deployment.id is not None)
         output = await write_outputs(output, output_formats, target)
+        record.finish(output)
         await publish_summary(output, outcomes.results, outcomes.num_cached)
         progress.stage("done")
     return ended(conclude(output, outcomes, params))
