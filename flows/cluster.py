@@ -7,9 +7,10 @@ from typing import Any, Self, cast
 
 from distributed import Client
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_URL
 
 from flows.progress import ProgressReporter
-from infra.cluster import require_resources
+from infra.cluster_check import require_fit_workers, require_resources
 from infra.engine_plugin import load_engines
 from infra.telemetry import subscription
 from longform.progress import ChunkEvent
@@ -56,7 +57,8 @@ class RunCluster:
         """Open the cluster on the first call; return its client.
 
         Raises:
-            EnvironmentFaultError: no worker offers the resources that the flow needs.
+            EnvironmentFaultError: workers lack resources that the flow needs, run other
+                versions, or do not reach the Prefect API.
         """
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
@@ -72,7 +74,7 @@ class RunCluster:
         runner = cast(Any, context).task_runner
         client = cast(Client, await asyncio.to_thread(lambda: runner.client))
         await asyncio.to_thread(client.wait_for_workers, 1, WORKER_TIMEOUT_SEC)
-        self.slots = require_resources(client, self._settings.slots_per_worker)
+        await asyncio.to_thread(self._check, client)
         loop = asyncio.get_running_loop()
 
         def hand_over(event: ChunkEvent) -> None:
@@ -80,6 +82,13 @@ class RunCluster:
 
         self._stack.enter_context(subscription(client, self._run.run_id, hand_over))
         return client
+
+    def _check(self, client: Client) -> None:
+        per_worker = self._settings.slots_per_worker
+        require_fit_workers(client, PREFECT_API_URL.value())
+        # A cluster that grows must see more work than it can take, or it would not.
+        most = (self._settings.max_workers or 0) * per_worker
+        self.slots = max(require_resources(client, per_worker), most)
 
     async def _load(self) -> None:
         await load_engines(await self.client(), self._run.engine)
