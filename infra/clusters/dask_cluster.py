@@ -52,7 +52,7 @@ class DaskClusterPlan(FrozenModel):
 
     def resource(self, settings: Settings) -> dict[str, Any]:
         """Return the resource as Kubernetes takes it."""
-        labels = {"app.kubernetes.io/name": "longform", "app.kubernetes.io/instance": self.name}
+        labels = {"app.kubernetes.io/name": "longform", "app.kubernetes.io/part-of": "longform"}
         return {
             "apiVersion": API_VERSION,
             "kind": "DaskCluster",

@@ -38,17 +38,9 @@ DASK_ENVIRONMENT = {
 # What holds for this machine alone: another host has folders, programs and cores of its own.
 _OF_THIS_MACHINE = frozenset(
     {
-        "LONGFORM_HOME",
-        "LONGFORM_BLOCK_DIR",
-        "LONGFORM_OUTPUT_DIR",
-        "LONGFORM_CLUSTER",
-        "LONGFORM_WORKERS",
-        "LONGFORM_MIN_WORKERS",
-        "LONGFORM_MAX_WORKERS",
-        "LONGFORM_CPU_THREADS",
-        "LONGFORM_FFMPEG",
-        "LONGFORM_SEGMENTATION_MODEL",
-        "LONGFORM_EMBEDDING_MODEL",
+        *("home", "block_dir", "output_dir", "ffmpeg", "cpu_threads"),
+        *("cluster", "workers", "min_workers", "max_workers"),
+        *("segmentation_model", "embedding_model"),
     }
 )
 
@@ -64,10 +56,15 @@ def first_workers(settings: Settings) -> int:
 
 
 def remote_environment(settings: Settings) -> dict[str, str]:
-    """Return what a worker on another host is told: how to transcribe; never a secret."""
+    """Return what a worker on another host is told: how to transcribe; never a secret.
+
+    Only what differs from the defaults, so that a host's own settings hold for the rest.
+    """
+    fields = Settings.model_fields
+    same = {name for name, value in settings if value == fields[name].default}
+    left_out = {f"LONGFORM_{name.upper()}" for name in same | _OF_THIS_MACHINE}
     values = settings.to_environment()
-    kept = {name: value for name, value in values.items() if name not in _OF_THIS_MACHINE}
-    return kept | OPENMP
+    return OPENMP | {name: value for name, value in values.items() if name not in left_out}
 
 
 def adapt(cluster: Any, settings: Settings) -> None:

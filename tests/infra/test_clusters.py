@@ -165,11 +165,12 @@ def test_a_quote_does_not_reach_a_remote_shell() -> None:
 
 def test_what_belongs_to_this_machine_stays_here(tmp_path: Path) -> None:
     """Folders, programs and cores of this machine, and secrets, are not sent to another."""
-    settings = Settings(home=tmp_path, ffmpeg="/opt/ffmpeg", engine_api_key="k-of-mine")
-    sent = remote_environment(settings)
+    own = {"home": tmp_path, "ffmpeg": "/opt/ffmpeg", "engine_api_key": "k-of-mine"}
+    sent = remote_environment(Settings(**own, slots_per_worker=3))
     assert not {"LONGFORM_HOME", "LONGFORM_FFMPEG", "LONGFORM_CLUSTER"} & set(sent)
     assert "k-of-mine" not in str(sent)
-    assert sent["LONGFORM_SLOTS_PER_WORKER"] == "2"
+    assert sent["LONGFORM_SLOTS_PER_WORKER"] == "3"
+    assert "LONGFORM_ENGINE" not in sent  # the default: a host's own choice holds
 
 
 def test_every_backend_is_chosen_by_its_scheme() -> None:
