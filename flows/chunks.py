@@ -9,6 +9,7 @@ from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
 from flows.progress import ChannelProgress, ProgressReporter
 from flows.termination import end
+from longform.chunking.macro import Split
 from longform.media.work_store import WorkRun
 from longform.plan import Plan, PlannedChunk, plan_key
 from longform.run import Run, plan_store
@@ -26,11 +27,19 @@ class ChunkOutcomes:
     channels: tuple[ChannelChunks, ...]
     errors: tuple[BaseException, ...]  # in the order in which they came
     num_cached: int
+    cached_keys: frozenset[str] = frozenset()
+    splits: tuple[Split, ...] = ()  # the boundaries between the chunks, channel after channel
+    dashboard_url: str = ""  # of the Dask cluster; empty where none was needed
 
     @property
     def results(self) -> tuple[ChunkResult, ...]:
         """The results of all channels."""
         return tuple(result for channel in self.channels for result in channel.results)
+
+    @property
+    def fresh(self) -> tuple[ChunkResult, ...]:
+        """The results that this run has worked for."""
+        return tuple(result for result in self.results if result.key not in self.cached_keys)
 
     @property
     def failures(self) -> tuple[FailedSpan, ...]:
@@ -68,6 +77,9 @@ async def transcribe_chunks(
         ),
         errors=tuple(error for each in dispatchers for error in each.errors),
         num_cached=sum(each.num_cached for each in dispatchers),
+        cached_keys=frozenset(key for each in dispatchers for key in each.cached_keys),
+        splits=tuple(split for each in dispatchers for split in each.splits),
+        dashboard_url=cluster.dashboard_url,
     )
 
 
@@ -95,6 +107,7 @@ async def _transcribe_channel(
         )
         async for chunk in planned_chunks(run, cluster, spool, known, cached):
             planned.append(chunk)
+            dispatcher.note_split(chunk.split)
             job = run.job(chunk)
             hit = cached.get(chunk.index)
             if hit is None and use_cache and known is None:

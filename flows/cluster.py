@@ -9,6 +9,7 @@ from distributed import Client
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL
 
+from flows.dashboard import publish_dashboard
 from flows.progress import ProgressReporter
 from infra.cluster_check import require_fit_workers, require_resources
 from infra.engine_plugin import load_engines
@@ -34,6 +35,7 @@ class RunCluster:
         self._loading: asyncio.Task[None] | None = None
         self._stack = ExitStack()
         self.slots = 0
+        self.dashboard_url = ""  # known once the cluster is open
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,6 +77,8 @@ class RunCluster:
         client = cast(Client, await asyncio.to_thread(lambda: runner.client))
         await asyncio.to_thread(client.wait_for_workers, 1, WORKER_TIMEOUT_SEC)
         await asyncio.to_thread(self._check, client)
+        self.dashboard_url = client.dashboard_link or ""
+        await publish_dashboard(self.dashboard_url)
         loop = asyncio.get_running_loop()
 
         def hand_over(event: ChunkEvent) -> None:

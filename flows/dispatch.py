@@ -13,6 +13,7 @@ from flows.outcome import outcome
 from flows.progress import ChannelProgress
 from flows.termination import end
 from infra.cluster import GPU
+from longform.chunking.macro import Split
 from longform.errors import LongformError
 from longform.macro_chunk import MacroChunkJob, discard_audio
 from longform.media.work_store import WorkRun
@@ -47,6 +48,8 @@ class ChunkDispatcher:
         self.failures: list[FailedSpan] = []
         self.errors: list[BaseException] = []
         self.num_cached = 0
+        self.cached_keys: set[str] = set()
+        self.splits: list[Split] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,9 +65,15 @@ class ChunkDispatcher:
         else:
             await asyncio.gather(*self._tasks)
 
+    def note_split(self, split: Split | None) -> None:
+        """Keep how the boundary at the end of a chunk was decided; None: the recording's end."""
+        if split is not None:
+            self.splits.append(split)
+
     async def take_cached(self, result: ChunkResult) -> None:
         """Count a chunk whose result an earlier run has left."""
         self.num_cached += 1
+        self.cached_keys.add(result.key)
         self.results.append(result)
         self._progress.chunk_done(result, cached=True)
 

@@ -119,7 +119,7 @@ async def transcribe(
         target = settings.output_target(output_dir, deployed=deployment.id is not None)
         output = await write_outputs(output, output_formats, target)
         record.finish(output)
-        await publish_summary(output, outcomes.results, outcomes.num_cached)
+        await publish_summary(output, outcomes)
         progress.stage("done")
     return ended(conclude(output, outcomes, params))
 
