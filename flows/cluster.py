@@ -11,7 +11,8 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.dashboard import publish_dashboard
 from flows.progress import ProgressReporter
-from infra.cluster_check import require_fit_workers, require_resources
+from infra.cluster import require_resources
+from infra.cluster_check import require_fit_workers
 from infra.engine_plugin import load_engines
 from infra.telemetry import subscription
 from longform.progress import ChunkEvent

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from infra.cluster_check import require_resources
 from infra.clusters.existing import ExistingCluster, open_existing
 from infra.clusters.gateway import open_gateway
 from infra.clusters.kubernetes import open_kubernetes
@@ -28,6 +29,7 @@ __all__ = [
     "local_cluster",
     "open_cluster",
     "open_existing",
+    "require_resources",
     "visible_gpus",
 ]
 

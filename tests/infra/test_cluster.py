@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
-from infra.cluster import GPU, IO, local_cluster, visible_gpus
-from infra.cluster_check import require_resources
+from infra.cluster import GPU, IO, local_cluster, require_resources, visible_gpus
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
 
