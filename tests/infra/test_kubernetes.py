@@ -194,6 +194,74 @@ def test_nothing_is_reachable_unless_it_is_named(overlay: str) -> None:
         assert rule.get("from"), "an ingress rule without a source"
 
 
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Say whether a label selector matches a pod."""
+    wanted = selector.get("matchLabels", {})
+    for rule in selector.get("matchExpressions", ()):
+        if rule["key"] not in labels:
+            return False
+        if rule["operator"] == "In" and labels[rule["key"]] not in rule["values"]:
+            return False
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def allows(direction: str, pod: dict[str, str], peer: dict[str, str], port: int) -> bool:
+    """Say whether some policy lets a pod take or make a connection with a peer next to it."""
+    way, side = {"Ingress": ("ingress", "from"), "Egress": ("egress", "to")}[direction]
+    policies = [each["spec"] for each in built("prod") if each["kind"] == "NetworkPolicy"]
+    rules = [
+        rule
+        for policy in policies
+        if direction in policy["policyTypes"] and selects(policy["podSelector"], pod)
+        for rule in policy.get(way, ())
+        if all(port == named["port"] for named in rule.get("ports", ()))
+    ]
+    return any(
+        selects(end["podSelector"], peer)
+        for rule in rules
+        for end in rule.get(side, ())
+        if "podSelector" in end and "namespaceSelector" not in end
+    )
+
+
+PART = {"app.kubernetes.io/part-of": "longform"}
+PODS = {
+    "scheduler": PART | {"dask.org/cluster-name": "longform", "dask.org/component": "scheduler"},
+    "worker": PART | {"dask.org/cluster-name": "longform", "dask.org/component": "worker"},
+    "flows": PART | {"app.kubernetes.io/name": "prefect-worker"},
+    "model": PART | {"app.kubernetes.io/name": "model-service"},
+    "prefect": {
+        "app.kubernetes.io/part-of": "prefect",
+        "app.kubernetes.io/name": "prefect-server",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("caller", "called", "port", "may"),
+    [
+        ("flows", "scheduler", 8786, True),
+        ("flows", "prefect", 4200, True),
+        ("worker", "scheduler", 8786, True),
+        ("worker", "worker", 40_123, True),
+        ("scheduler", "worker", 40_123, True),
+        ("worker", "prefect", 4200, True),
+        ("worker", "model", 8000, True),
+        ("worker", "model", 22, False),
+        ("model", "scheduler", 8786, False),
+        ("prefect", "scheduler", 8786, False),
+        ("worker", "flows", 8080, False),
+    ],
+)
+def test_parts_reach_each_other_where_they_must(
+    caller: str, called: str, port: int, may: bool
+) -> None:
+    """Both ends of each way that a run takes are open, and no others."""
+    out = allows("Egress", PODS[caller], PODS[called], port)
+    into = allows("Ingress", PODS[called], PODS[caller], port)
+    assert (out and into) is may
+
+
 def test_the_cluster_of_the_manifests_is_the_one_of_the_code() -> None:
     """The DaskCluster that stays and the one that is made for a run do not drift apart."""
     plan = DaskClusterPlan(name="longform", namespace="any", image="longform")
