@@ -19,6 +19,7 @@ from longform.errors import EnvironmentFaultError
 from longform.params import FrozenModel
 
 PACKAGES = ("longform", "distributed", "prefect", "cloudpickle")
+API_ATTEMPTS, API_PAUSE_SEC = 4, 1.0  # a server that is busy does not answer each time
 SHOWN_WORKERS = 3  # of those with the same fault
 _LOOPBACK = (LOOPBACK_HOST, "localhost", "::1")
 
@@ -68,9 +69,18 @@ def require_fit_workers(client: Client, api_url: str | None) -> None:
 
 
 async def _view(api_url: str | None) -> WorkerView:
-    # In a thread: a worker that waits here must go on answering its scheduler.
-    reaches = api_url is None or await asyncio.to_thread(answers, api_url)
+    reaches = api_url is None or await _reaches(api_url)
     return WorkerView(versions=versions(), reaches_api=reaches)
+
+
+async def _reaches(api_url: str) -> bool:
+    for attempt in range(API_ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(API_PAUSE_SEC)
+        # In a thread: a worker that waits here must go on answering its scheduler.
+        if await asyncio.to_thread(answers, api_url):
+            return True
+    return False
 
 
 def versions() -> dict[str, str]:

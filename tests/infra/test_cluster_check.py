@@ -37,12 +37,28 @@ def test_workers_like_this_process_are_fit(client: Client) -> None:
     require_fit_workers(client, None)
 
 
-def test_an_api_that_workers_cannot_reach_is_named(client: Client) -> None:
+def test_an_api_that_workers_cannot_reach_is_named(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With 127.0.0.1 in it, the message says whose machine that is, and what to set."""
+    monkeypatch.setattr(cluster_check, "API_PAUSE_SEC", 0.0)
     with pytest.raises(EnvironmentFaultError, match="each worker's own machine") as caught:
         require_fit_workers(client, "http://127.0.0.1:9/api")
     assert "set PREFECT_API_URL" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_busy_api_is_asked_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer at first is not taken for one that is out of reach."""
+    monkeypatch.setattr(cluster_check, "API_PAUSE_SEC", 0.0)
+    told: list[str] = []
+
+    def answers(api_url: str) -> bool:
+        told.append(api_url)
+        return len(told) > 1
+
+    monkeypatch.setattr(cluster_check, "answers", answers)
+    require_fit_workers(client, "http://busy/api")
 
 
 def test_other_versions_are_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

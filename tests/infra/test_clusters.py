@@ -28,6 +28,7 @@ WORKER_TIMEOUT_SEC = 240  # a worker process of a busy machine imports for long
 def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
     """Run an SSH server, or say why there is none."""
     if sshd_path() is None:
+        assert "LONGFORM_REQUIRE_VALIDATORS" not in os.environ, "there is no sshd"
         pytest.skip("no sshd here: apt-get install openssh-server")
     (tmp_path / "ssh").mkdir(mode=0o700)
     with ssh_server(tmp_path / "ssh") as server:
