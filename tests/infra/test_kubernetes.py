@@ -302,6 +302,8 @@ def test_values_of_the_charts_fit_the_manifests() -> None:
     images = (server["global"]["prefect"]["image"], worker["worker"]["image"])
     assert {image["prefectTag"] for image in images} == {f"{__version__}-cpu"}
     for part in (server["server"], server["backgroundServices"], worker["worker"]):
+        assert part["command"] == ["/usr/bin/env"], "the image has no other entrypoint"
+        assert "/tmp" not in [each["mountPath"] for each in part.get("extraVolumeMounts", ())]
         inside = part["containerSecurityContext"]
         assert part["podSecurityContext"]["runAsNonRoot"] is True
         assert inside["readOnlyRootFilesystem"] is True
