@@ -2,6 +2,9 @@
 
 import os
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +60,9 @@ class LocalCluster(SpecCluster):  # type: ignore[misc]  # distributed is not typ
 
 def local_cluster(settings: Settings) -> LocalCluster:
     """Start a cluster on this machine."""
-    with dask.config.set(DASK_CONFIG):
-        cluster = LocalCluster(settings)
+    # In a thread of its own, so that Ctrl-C reaches the caller all the while.
+    with ThreadPoolExecutor(1) as thread:
+        cluster = thread.submit(_start_deaf_to_interrupts, settings).result()
     adapt(cluster, settings)
     return cluster
 
@@ -66,6 +70,18 @@ def local_cluster(settings: Settings) -> LocalCluster:
 def open_local(place: ClusterPlace, settings: Settings) -> LocalCluster:
     """Start a cluster on this machine, for one run."""
     return local_cluster(settings)
+
+
+def _start_deaf_to_interrupts(settings: Settings) -> LocalCluster:
+    """Start a cluster whose processes do not see Ctrl-C: it is for the caller to end them.
+
+    A terminal sends SIGINT to every process of the command. Threads and processes inherit
+    from who starts them which signals are blocked, those that are started later as well.
+    """
+    resource_tracker.ensure_running()  # when it starts, it unblocks SIGINT
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    with dask.config.set(DASK_CONFIG):
+        return LocalCluster(settings)
 
 
 def _worker_options(settings: Settings, gpu: str | None, cpu_threads: int) -> dict[str, Any]:
