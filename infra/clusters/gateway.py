@@ -13,6 +13,9 @@ from longform.settings import Settings
 OPTIONS = ("cluster", "proxy", "auth")
 # The name under which most gateways let a user set variables for scheduler and workers.
 ENVIRONMENT_OPTION = "environment"
+# A client that is forgotten closes itself again, on a loop that has ended, and raises in the
+# middle of whatever Python does then. So none is forgotten; a process has one for each run.
+_clients: list[Any] = []
 
 
 @contextmanager
@@ -33,6 +36,7 @@ def open_gateway(place: ClusterPlace, settings: Settings) -> Iterator[Any]:
     with ExitStack() as stack:
         try:
             gateway = library.Gateway(url, **options)
+            _clients.append(gateway)
             stack.callback(gateway.close)
             cluster = _cluster(gateway, place, settings)
         except _failures(library) as error:

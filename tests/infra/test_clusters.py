@@ -18,9 +18,6 @@ from longform.settings import Settings
 from tests.support.gateway_server import gateway_server
 from tests.support.ssh_server import SshServer, ssh_server, sshd_path
 
-# Dask Gateway's client closes itself again when it is forgotten, on a loop that has ended.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 WORKER_TIMEOUT_SEC = 240  # a worker process of a busy machine imports for long
 
 
