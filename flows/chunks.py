@@ -26,6 +26,7 @@ class ChunkOutcomes:
     channels: tuple[ChannelChunks, ...]
     errors: tuple[BaseException, ...]  # in the order in which they came
     num_cached: int
+    engine_sec: float  # that the chunks took which were not cached
 
     @property
     def results(self) -> tuple[ChunkResult, ...]:
@@ -74,6 +75,7 @@ async def transcribe_chunks(
         ),
         errors=tuple(error for each in dispatchers for error in each.errors),
         num_cached=sum(each.num_cached for each in dispatchers),
+        engine_sec=sum(each.engine_sec for each in dispatchers),
     )
 
 

@@ -97,8 +97,14 @@ class RunCluster:
     async def _open(self) -> Client:
         context = FlowRunContext.get()
         runner = cast(Any, context).task_runner
-        client = cast(Client, await asyncio.to_thread(lambda: runner.client))
-        await asyncio.to_thread(client.wait_for_workers, 1, WORKER_TIMEOUT_SEC)
+        try:
+            client = cast(Client, await asyncio.to_thread(lambda: runner.client))
+            await asyncio.to_thread(client.wait_for_workers, 1, WORKER_TIMEOUT_SEC)
+        except OSError as error:  # TimeoutError is one
+            raise EnvironmentFaultError(
+                f"the Dask cluster {self._settings.cluster} cannot be reached, or has no worker: "
+                f"start it, or set LONGFORM_CLUSTER ({' '.join(str(error).split())})"
+            ) from error
         self.window.fit(require_resources(client, self._settings.slots_per_worker))
         loop = asyncio.get_running_loop()
 

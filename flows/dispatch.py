@@ -45,6 +45,7 @@ class ChunkDispatcher:
         self.failures: list[FailedSpan] = []
         self.errors: list[BaseException] = []
         self.num_cached = 0
+        self.engine_sec = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,6 +87,7 @@ class ChunkDispatcher:
             # Workers on other hosts may keep their results where this process cannot see them.
             await asyncio.to_thread(self._store.put_missing, ended)
             self.results.append(ended)
+            self.engine_sec += ended.stats.engine_sec
             self._progress.chunk_done(ended, cached=False)
             return
         self.errors.append(ended)

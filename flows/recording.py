@@ -19,6 +19,7 @@ from longform.run import Run
 from longform.settings import Settings
 from longform.speakers.diarize import load_diarizer
 from longform.speakers.turns import Turn
+from longform.speech.engine import EngineSpec
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import NO_MEDIA
 from longform.workplace import Workplace
@@ -57,6 +58,7 @@ async def transcribe_recording(
     order: int = 0,
     use_cache: bool = True,
     with_page: bool = True,
+    engine: EngineSpec | None = None,
 ) -> Transcribed:
     """Transcribe one recording; nothing is written but chunk results.
 
@@ -69,6 +71,7 @@ async def transcribe_recording(
         order: among the recordings that share the cluster, lower ones come first.
         use_cache: whether chunks of earlier runs are taken.
         with_page: whether the HTML page is wanted, which needs the recording once more.
+        engine: which has been chosen for `params`; None: it is chosen here.
 
     Raises:
         LongformError: the recording cannot be used, or not one chunk of it came through.
@@ -87,7 +90,7 @@ async def transcribe_recording(
             run_id=run_id,
             recording=Recording(source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg),
             params=params,
-            engine=await choose_engine(params, settings),
+            engine=engine or await choose_engine(params, settings),
             chunk_store_url=settings.chunk_store_url,
             order=order,
         )
@@ -139,6 +142,14 @@ async def speaker_turns(
 
 def missing(outcomes: ChunkOutcomes) -> str:
     """Return in one line what is missing, why, and what to do."""
+    return (
+        f"the transcript is incomplete: {gaps(outcomes)}; "
+        "the rest has been written, and another run tries only what is missing"
+    )
+
+
+def gaps(outcomes: ChunkOutcomes) -> str:
+    """Return in one line which chunks failed, and why."""
     places = ", ".join(
         f"{_named(channel.channel)}{clock(gap.span.start_sample)}-{clock(gap.span.end_sample)} "
         f"({gap.reason})"
@@ -146,11 +157,7 @@ def missing(outcomes: ChunkOutcomes) -> str:
         for gap in channel.failures
     )
     total = len(outcomes.failures) + len(outcomes.results)
-    return (
-        f"the transcript is incomplete: {len(outcomes.failures)} of {total} chunks failed: "
-        f"{places}; "
-        "the rest has been written, and another run tries only what is missing"
-    )
+    return f"{len(outcomes.failures)} of {total} chunks failed: {places}"
 
 
 def _named(channel: int | None) -> str:

@@ -1,7 +1,7 @@
 """Stage `choice`: each entry of the lists judged, in order, until there are enough."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -17,11 +17,12 @@ from longform.reprocess.places import Place, Places
 from longform.reprocess.report import FileRecord
 from longform.reprocess.request import Select
 from longform.reprocess.selection import Facts, judge
+from longform.settings import Settings
 from longform.speech.engine import EngineSpec
+from longform.speech.engine_choice import choose_engine
 
 JUDGED_AT_A_TIME = 8  # each is a few small requests: enough to hide latency
 
-ChooseEngine = Callable[[TranscribeParams], Awaitable[EngineSpec]]
 HostLimit = Callable[[str | None], AbstractAsyncContextManager[None]]
 
 
@@ -40,6 +41,26 @@ class Chosen:
 Verdict = Chosen | FileRecord  # taken, or the record of a file that is not
 
 
+class EngineChoices:
+    """The engine for each set of parameters; weights are found and verified once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._made: dict[tuple[object, ...], asyncio.Task[EngineSpec]] = {}
+
+    async def of(self, params: TranscribeParams) -> EngineSpec:
+        """Return the engine for these parameters.
+
+        Raises:
+            UnknownModelError, WeightsError, EnvironmentFaultError: from `choose_engine`.
+        """
+        key = (params.model, params.device, params.compute_type, params.batch_size)
+        if key not in self._made:
+            choice = asyncio.to_thread(choose_engine, params, self._settings)
+            self._made[key] = asyncio.create_task(choice)
+        return await asyncio.shield(self._made[key])
+
+
 @dataclass(frozen=True, slots=True)
 class Chooser:
     """What judging needs beside the entries."""
@@ -48,7 +69,7 @@ class Chooser:
     params: TranscribeParams
     target: str
     desk: Desk
-    choose_engine: ChooseEngine
+    engines: "EngineChoices"
     host_limit: HostLimit
 
     async def choose(self, entries: Sequence[Entry], limit: int | None) -> list[Verdict]:
@@ -58,7 +79,7 @@ class Chooser:
             LongformError: the run's own parameters ask for a model that cannot be had, or the
                 output folder cannot be read.
         """
-        await self.choose_engine(self.params)  # what is wrong with it is wrong with all
+        await self.engines.of(self.params)  # what is wrong with it is wrong with all
         found: list[Verdict] = []
         places, num_taken = Places(self.target, entries), 0
         async for one in self._judged(entries, places):
@@ -116,7 +137,7 @@ class Chooser:
         if entry.problem is not None:
             raise ParameterError(entry.problem)
         params = overridden(self.params, entry.params)
-        engine = await self.choose_engine(params)
+        engine = await self.engines.of(params)
 
         known: list[str] = []
 

@@ -29,16 +29,27 @@ async def list_sources(lists: SourceLists, desk: Desk) -> list[Entry]:
         ParameterError: nothing is named, or too much, or a list is not what it should be.
         SourceError, RetryableError: a list cannot be read.
     """
+    require_some(lists)
     found = [entry for listing in _listings(lists) for entry in await listing.entries(desk)]
     entries = [
         *{(each.identity, each.name, each.problem): each for each in reversed(found)}.values()
     ]
     entries.reverse()
     if not entries:
-        raise ParameterError("no recording is named: give sources, a manifest, a glob or a feed")
+        raise ParameterError("the lists name no recording; look at the pattern, or at the files")
     if len(entries) > MAX_FILES:
         raise ParameterError(f"{len(entries)} recordings are named; {MAX_FILES} at most in a run")
     return entries
+
+
+def require_some(lists: SourceLists) -> None:
+    """Check that any list is given at all.
+
+    Raises:
+        ParameterError: none is.
+    """
+    if not (lists.sources or lists.manifest or lists.glob or lists.feed):
+        raise ParameterError("no recording is named: give sources, a manifest, a glob or a feed")
 
 
 def _listings(lists: SourceLists) -> list[Listing]:

@@ -41,7 +41,7 @@ def write_outputs(
         ParameterError: there is no format of that name.
     """
     names = tuple(dict.fromkeys(formats))
-    _require_known(names)
+    require_formats(names)
     place = open_place(_required(target))
     if stem is not None:
         return _replace(output, names, stem, place)
@@ -71,7 +71,12 @@ def _required(target: str) -> str:
     return target
 
 
-def _require_known(names: Sequence[str]) -> None:
+def require_formats(names: Sequence[str]) -> None:
+    """Check that there are formats of these names.
+
+    Raises:
+        ParameterError: naming the one that is unknown, and those there are.
+    """
     if unknown := [name for name in names if name not in FORMATS]:
         raise ParameterError(f"no output format {unknown[0]!r}; there are {', '.join(FORMATS)}")
 
