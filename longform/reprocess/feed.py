@@ -45,7 +45,7 @@ def parse_feed(content: bytes, url: str) -> list[Entry]:
     # As a file: text and bytes it would take for a name to open. The cleaning of HTML is
     # left out, since no text of a feed is shown as HTML here.
     feed: Any = feedparser.parse(BytesIO(content), sanitize_html=False, resolve_relative_uris=False)
-    if not feed.version:
+    if not feed.get("version"):
         raise ParameterError(f"{redact(url)} is no podcast feed; give the address of RSS or Atom")
     base = url if url.lower().startswith(("http://", "https://")) else ""
     found = (_entry(episode, base) for episode in feed.entries)
