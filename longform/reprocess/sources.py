@@ -31,10 +31,10 @@ async def list_sources(lists: SourceLists, desk: Desk) -> list[Entry]:
     """
     require_some(lists)
     found = [entry for listing in _listings(lists) for entry in await listing.entries(desk)]
-    entries = [
-        *{(each.identity, each.name, each.problem): each for each in reversed(found)}.values()
-    ]
-    entries.reverse()
+    first: dict[tuple[str | None, ...], Entry] = {}
+    for entry in found:
+        first.setdefault((entry.identity, entry.name, entry.problem), entry)
+    entries = [*first.values()]
     if not entries:
         raise ParameterError("the lists name no recording; look at the pattern, or at the files")
     if len(entries) > MAX_FILES:
