@@ -79,7 +79,8 @@ def check_before_start(request: BulkRequest) -> None:
     require_some(request.lists)
     if request.lists.manifest:
         parser_of(request.lists.manifest)
-    check_writable(request.output_dir)
+    if not request.dry_run:
+        check_writable(request.output_dir)
     choose_engine(request.params, request.settings)
 
 

@@ -66,7 +66,8 @@ class Batch:
                     one = waiting.popleft()
                     in_flight[asyncio.create_task(self._file(one))] = one
                 done, _ = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
+                # What came through is recorded first: an error may be the end of the run.
+                for task in sorted(done, key=_has_failed):
                     record = await self._record(task, in_flight.pop(task))
                     self.records.append(record)
                     self.progress.ended(record)
@@ -136,6 +137,10 @@ class Batch:
             transcript=old.digest if old else None,
         )
         await leave_failure(chosen.place, note)
+
+
+def _has_failed(task: "asyncio.Task[FileRecord]") -> bool:
+    return task.cancelled() or task.exception() is not None
 
 
 def _news(chosen: Chosen, done: Transcribed) -> dict[str, object]:

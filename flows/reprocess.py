@@ -90,7 +90,8 @@ async def reprocess(
     settings, run_id = Settings(), str(flow_run.id)
     target = settings.output_target(output_dir, deployed=deployment.id is not None)
     require_formats(output_formats)
-    await asyncio.to_thread(check_writable, target)
+    if not dry_run:
+        await asyncio.to_thread(check_writable, target)
     lists = SourceLists(sources=sources, manifest=manifest, glob=glob, feed=feed)
     host_limit, records = HostLimits(), list[FileRecord]()
     stopped: LongformError | None = None

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from longform.errors import LongformError, ParameterError
 from longform.media.block_store import discard_blocks
@@ -156,8 +158,10 @@ class Chooser:
         return record.model_copy(update={"reason": verdict.reason, "place": place.shown})
 
     async def _fingerprint(self, entry: Entry) -> str:
-        async with self.host_limit(entry.host):
-            source = await open_source(entry.media_url, self.desk.policy, self.desk.scratch_dir)
+        # What has to be downloaded for this goes at once: there may be thousands of files.
+        with TemporaryDirectory(dir=self.desk.scratch_dir) as scratch:
+            async with self.host_limit(entry.host):
+                source = await open_source(entry.media_url, self.desk.policy, Path(scratch))
         discard_blocks(self.desk.policy.block_dir, source.blocks)
         return source.fingerprint
 

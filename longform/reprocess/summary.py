@@ -34,7 +34,7 @@ def headline(report: BatchReport) -> str:
     if report.num_tried == 0:
         return f"nothing to do: {_counts(report) or 'no files'}"
     failed = f"{report.num_failed} of {report.num_tried} files failed"
-    done = f"{report.num_tried} files transcribed"
+    done = f"{report.num_tried} file{'' if report.num_tried == 1 else 's'} transcribed"
     return f"{failed if report.num_failed else done} ({_counts(report)})"
 
 

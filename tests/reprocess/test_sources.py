@@ -13,6 +13,7 @@ from longform.errors import (
     SourceRefusedError,
     SourceTooLargeError,
 )
+from longform.media.address_book import seal
 from longform.media.policy import SourcePolicy
 from longform.reprocess import documents
 from longform.reprocess.documents import Desk
@@ -133,6 +134,17 @@ async def test_a_list_in_a_store_of_the_operators(desk: Desk) -> None:
     assert [entry.problem is None for entry in found] == [True, False]
     with pytest.raises(SourceNotFoundError):
         await shown(desk, manifest="memory://lists/none.txt")
+
+
+async def test_sealed_addresses_are_told_apart(desk: Desk) -> None:
+    """What hides a signature does not hide which file it is; one that is unknown fails alone."""
+    urls = [f"https://h/download?id={number}&Signature=s" for number in (3, 4)]
+    unknown = f"https://h/x.mp3#sealed-{'0' * 16}"
+    lists = SourceLists(sources=(*map(seal, urls), unknown))
+    found = await list_sources(lists, desk)
+    assert [entry.media_url for entry in found[:2]] == urls
+    assert [entry.problem is None for entry in found] == [True, True, False]
+    assert "Signature" not in repr(found)
 
 
 async def test_a_recording_that_is_named_twice_is_taken_once(desk: Desk, library: Path) -> None:

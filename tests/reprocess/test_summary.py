@@ -35,7 +35,7 @@ def report(*files: FileRecord, dry_run: bool = False) -> BatchReport:
             ["transcribed"] * 27 + ["failed"] * 2 + ["incomplete"],
             "3 of 30 files failed (2 failed, 1 incomplete, 27 transcribed)",
         ),
-        (["skipped", "damaged"], "1 files transcribed (1 transcribed, damaged, 1 skipped)"),
+        (["skipped", "damaged"], "1 file transcribed (1 transcribed, damaged, 1 skipped)"),
         (["skipped", "skipped"], "nothing to do: 2 skipped"),
         (["failed"], "1 of 1 files failed (1 failed)"),
     ],
