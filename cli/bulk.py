@@ -21,6 +21,8 @@ from longform.settings import Settings
 if TYPE_CHECKING:
     from longform.reprocess.report import BatchReport
 
+LOG_COLUMNS = 10_000  # more than the longest row has
+
 
 @dataclass(frozen=True, slots=True)
 class BulkRequest:
@@ -91,7 +93,10 @@ async def run_flow(request: BulkRequest) -> "BatchReport":
     with open_display(quiet=request.quiet) as display:
         progress_listener.set(display.show)
         return await reprocess_flow(
-            **{name: getattr(request.lists, name) for name in SourceLists.model_fields},
+            sources=request.lists.sources,
+            manifest=request.lists.manifest,
+            glob=request.lists.glob,
+            feed=request.lists.feed,
             select=request.select,
             params=request.params,
             output_dir=request.output_dir,
@@ -116,7 +121,8 @@ def present(report: "BatchReport", request: BulkRequest) -> None:
     shown = Table(*columns)
     for row in rows:
         shown.add_row(*(escape(row.get(name, "")) for name in columns))
-    console = Console()
+    # In a log or a pipe every row stays one line.
+    console = Console(width=None if sys.stdout.isatty() else LOG_COLUMNS)
     console.print(shown)
     for line in (headline(report), totals(report) if not report.dry_run else "", report.address):
         if line:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
@@ -14,8 +14,10 @@ from flows.recording import Bench, Transcribed, gaps, missing, transcribe_record
 from flows.termination import end
 from infra.telemetry import recording_run_id
 from longform.errors import (
+    EngineUnavailableError,
     EnvironmentFaultError,
     IncompleteTranscriptError,
+    LongformError,
     OutputError,
     WeightsError,
 )
@@ -40,25 +42,40 @@ _OUTCOMES: dict[Status, Outcome] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """What the files of a bulk run share. `records` grows as they end."""
+class BatchBench:
+    """What the files of a bulk run are worked on with."""
 
     run_id: str
     settings: Settings
     cluster: RunCluster
     progress: BatchProgress
-    formats: tuple[str, ...]
     host_limit: HostLimits
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What is wanted of every file."""
+
+    formats: tuple[str, ...]
     with_changes: bool
     use_cache: bool
-    records: list[FileRecord] = field(default_factory=list)
 
-    async def run(self, chosen: Sequence[Chosen], files_in_flight: int) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The files of a bulk run; `records` grows as they end."""
+
+    bench: BatchBench
+    options: BatchOptions
+    records: list[FileRecord]
+
+    async def run(self, chosen: Sequence[Chosen], files_in_flight: int) -> LongformError | None:
         """Transcribe files, earlier ones first; `records` has what became of each.
 
-        Raises:
-            LongformError: one of `STOPPING`; files in flight are given up, and not recorded.
+        Returns:
+            What is wrong for all files and ended the run; files in flight were then given up.
         """
+        self.bench.progress.expect(len(chosen))
         waiting, in_flight = deque(chosen), dict[asyncio.Task[FileRecord], Chosen]()
         try:
             while waiting or in_flight:
@@ -70,25 +87,31 @@ class Batch:
                 for task in sorted(done, key=_has_failed):
                     record = await self._record(task, in_flight.pop(task))
                     self.records.append(record)
-                    self.progress.ended(record)
+                    self.bench.progress.ended(record)
+        except STOPPING as error:
+            return error
         finally:
             await end([*in_flight])
+        return None
 
     async def _file(self, chosen: Chosen) -> FileRecord:
         started_sec = time.monotonic()
         entry = chosen.entry
-        progress = self.progress.recording(chosen.number, shown_name(entry.media_url))
-        async with self.host_limit(entry.host), open_workplace(self.settings) as workplace:
+        progress = self.bench.progress.recording(chosen.number, shown_name(entry.media_url))
+        async with (
+            self.bench.host_limit(entry.host),
+            open_workplace(self.bench.settings) as workplace,
+        ):
             done = await transcribe_recording(
                 # Everything that is stored on the way holds the sealed form.
                 address_book.seal(entry.media_url),
                 chosen.params,
-                Bench(self.settings, self.cluster, workplace),
+                Bench(self.bench.settings, self.bench.cluster, workplace),
                 progress,
-                recording_run_id(self.run_id, chosen.number),
+                recording_run_id(self.bench.run_id, chosen.number),
                 order=chosen.number,
-                use_cache=self.use_cache,
-                with_page="html" in self.formats,
+                use_cache=self.options.use_cache,
+                with_page="html" in self.options.formats,
                 engine=chosen.engine,
             )
         record = await self._written(chosen, done)
@@ -101,7 +124,7 @@ class Batch:
             await self._note(chosen, why, IncompleteTranscriptError.__name__)
             return record.model_copy(update={"outcome": "incomplete", "reason": why})
         output, change = await replace_transcript(
-            done.output, self.formats, chosen.place, with_page=self.with_changes
+            done.output, self.options.formats, chosen.place, with_page=self.options.with_changes
         )
         return record.model_copy(update={"files": output.files, "change": change})
 
@@ -111,12 +134,13 @@ class Batch:
         Raises:
             LongformError: the error is not this file's alone.
         """
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        lost = EngineUnavailableError("its work on the cluster was cancelled; try it again")
+        error = lost if task.cancelled() else task.exception()
         if error is None:
             return task.result()
         if isinstance(error, STOPPING) or not isinstance(error, Exception):
             raise error
-        self.cluster.require_alive()
+        self.bench.cluster.require_alive()
         await self._note(chosen, reason(error), type(error).__name__)
         return planned(chosen).model_copy(
             update={
@@ -133,7 +157,7 @@ class Batch:
             reason=why,
             error=error,
             failed_at=now_utc(),
-            run_url=self.progress.run_url,
+            run_url=self.bench.progress.run_url,
             transcript=old.digest if old else None,
         )
         await leave_failure(chosen.place, note)

@@ -12,7 +12,7 @@ from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
-from flows.batch import Batch
+from flows.batch import Batch, BatchBench, BatchOptions
 from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
 from flows.host_limits import HostLimits
@@ -102,25 +102,12 @@ async def reprocess(
             progress.stage(f"looking at {len(entries)} files")
             chooser = Chooser(select, params, target, desk, EngineChoices(settings), host_limit)
             verdicts = await choose_files(chooser, entries, limit)
-        chosen = [verdict for verdict in verdicts if isinstance(verdict, Chosen)]
         if not dry_run:
-            progress.expect(len(chosen))
             async with RunCluster(run_id, settings) as cluster:
-                batch = Batch(
-                    run_id,
-                    settings,
-                    cluster,
-                    progress,
-                    output_formats,
-                    host_limit,
-                    compare,
-                    use_cache,
-                    records,
-                )
-                try:
-                    await batch.run(chosen, files_in_flight)
-                except LongformError as error:  # what is wrong for all: what is done is reported
-                    stopped = error
+                bench = BatchBench(run_id, settings, cluster, progress, host_limit)
+                wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
+                batch = Batch(bench, wanted, records)
+                stopped = await batch.run(only_chosen(verdicts), files_in_flight)
         report = BatchReport(
             select=select,
             dry_run=dry_run,
@@ -131,11 +118,16 @@ async def reprocess(
             run_url=progress.run_url,
             stopped=str(stopped or ""),
         )
-        report = await published(report, target, run_id, stopped)
+        report = await published(report, target, run_id)
         progress.stage("done")
     if stopped is not None:
         raise stopped
     return ended(report)
+
+
+def only_chosen(verdicts: Sequence[Verdict]) -> list[Chosen]:
+    """Return the files that are taken."""
+    return [verdict for verdict in verdicts if isinstance(verdict, Chosen)]
 
 
 def merged(
@@ -152,9 +144,7 @@ def merged(
     )
 
 
-async def published(
-    report: BatchReport, target: str, run_id: str, stopped: LongformError | None
-) -> BatchReport:
+async def published(report: BatchReport, target: str, run_id: str) -> BatchReport:
     """Write the report beside the transcripts and show it as a table; return it with its address.
 
     Raises:
@@ -164,7 +154,7 @@ async def published(
         try:
             report = await write_report(report, target, run_id)
         except LongformError:
-            if stopped is None:
+            if not report.stopped:
                 raise
     lines = (headline(report), totals(report), report.address, report.stopped)
     await acreate_table_artifact(

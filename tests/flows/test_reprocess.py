@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.client.schemas.filters import ArtifactFilter
 
 from flows import batch
 from flows.dispatch import ChunkDispatcher
@@ -82,6 +83,16 @@ async def test_one_bad_file_stops_no_other(stage: Stage, shows: Path, tmp_path: 
     assert report.address == str(address)
     written = BatchReport.model_validate_json(address.read_bytes())
     assert written == report
+    async with get_client() as api:
+        run_id = state.state_details.flow_run_id
+        shown = await api.read_artifacts(
+            artifact_filter=ArtifactFilter.model_validate({"flow_run_id": {"any_": [run_id]}})
+        )
+    [artifact] = [each for each in shown if each.type == "table"]
+    rows = json.loads(str(artifact.data))
+    assert [row["outcome"] for row in rows] == ["failed", "transcribed", "transcribed"]
+    assert str(address) in str(artifact.description)
+    assert any(each.type == "progress" and each.data == 100.0 for each in shown)
 
     clip(shows / "notes.flac", 80)
     healed = await run(out, glob=f"{shows}/**/*.flac", select="failed")
