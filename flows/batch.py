@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from flows.batch_progress import BatchProgress
@@ -76,13 +75,12 @@ class Batch:
             What is wrong for all files and ended the run; files in flight were then given up.
         """
         self.bench.progress.expect(len(chosen))
-        waiting, in_flight = deque(chosen), dict[asyncio.Task[FileRecord], Chosen]()
+        waiting, in_flight = [*chosen], dict[asyncio.Task[FileRecord], Chosen]()
+        places = asyncio.Semaphore(files_in_flight)
         try:
             while waiting or in_flight:
-                while waiting and len(in_flight) < files_in_flight:
-                    one = waiting.popleft()
-                    in_flight[asyncio.create_task(self._file(one))] = one
-                done, _ = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
+                self._start(waiting, in_flight, places, files_in_flight)
+                done = await self._first_of(in_flight)
                 # What came through is recorded first: an error may be the end of the run.
                 for task in sorted(done, key=_has_failed):
                     record = await self._record(task, in_flight.pop(task))
@@ -94,12 +92,41 @@ class Batch:
             await end([*in_flight])
         return None
 
-    async def _file(self, chosen: Chosen) -> FileRecord:
+    def _start(
+        self,
+        waiting: list[Chosen],
+        in_flight: "dict[asyncio.Task[FileRecord], Chosen]",
+        places: asyncio.Semaphore,
+        files_in_flight: int,
+    ) -> None:
+        """Start files in order; those behind another one that waits for its host are passed by."""
+        limits = self.bench.host_limit
+        limits.grew.clear()
+        while len(in_flight) - limits.num_queued < files_in_flight:
+            one = next((each for each in waiting if not limits.has_queue(each.entry.host)), None)
+            if one is None:
+                return
+            waiting.remove(one)
+            in_flight[asyncio.create_task(self._file(one, places))] = one
+
+    async def _first_of(
+        self, tasks: "Collection[asyncio.Task[FileRecord]]"
+    ) -> "set[asyncio.Task[FileRecord]]":
+        """Return the tasks that have ended; none where one has come to wait for its host."""
+        grew = asyncio.create_task(self.bench.host_limit.grew.wait())
+        try:
+            await asyncio.wait({*tasks, grew}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end([grew])
+        return {task for task in tasks if task.done()}
+
+    async def _file(self, chosen: Chosen, places: asyncio.Semaphore) -> FileRecord:
         started_sec = time.monotonic()
         entry = chosen.entry
         progress = self.bench.progress.recording(chosen.number, shown_name(entry.media_url))
         async with (
             self.bench.host_limit(entry.host),
+            places,
             open_workplace(self.bench.settings) as workplace,
         ):
             done = await transcribe_recording(

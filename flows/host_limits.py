@@ -6,8 +6,9 @@ windows of it all that time. That is one lease per file, and no call at all for 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from prefect.client.orchestration import get_client
 from prefect.concurrency.asyncio import concurrency
@@ -21,6 +22,8 @@ class HostLimits:
 
     def __init__(self) -> None:
         self._known: dict[str, asyncio.Task[bool]] = {}
+        self._queues: Counter[str] = Counter()
+        self.grew = asyncio.Event()  # a file waits for its host; whoever looks clears it
 
     @asynccontextmanager
     async def __call__(self, host: str | None) -> AsyncIterator[None]:
@@ -28,9 +31,31 @@ class HostLimits:
         if host is None or not await self._is_limited(host):
             yield
             return
-        # A lease that could not be renewed is no reason to throw work away.
-        async with concurrency(f"{PREFIX}{host}", raise_on_lease_renewal_failure=False):
+        async with AsyncExitStack() as held:
+            with self._queued(host):
+                # A lease that could not be renewed is no reason to throw work away.
+                await held.enter_async_context(
+                    concurrency(f"{PREFIX}{host}", raise_on_lease_renewal_failure=False)
+                )
             yield
+
+    @property
+    def num_queued(self) -> int:
+        """How many files wait for a place at their host."""
+        return self._queues.total()
+
+    def has_queue(self, host: str | None) -> bool:
+        """Tell whether a file waits for a place at this host."""
+        return host is not None and self._queues[host] > 0
+
+    @contextmanager
+    def _queued(self, host: str) -> Iterator[None]:
+        self._queues[host] += 1
+        self.grew.set()
+        try:
+            yield
+        finally:
+            self._queues[host] -= 1
 
     async def _is_limited(self, host: str) -> bool:
         if host not in self._known:

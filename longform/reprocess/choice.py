@@ -1,8 +1,8 @@
 """Stage `choice`: each entry of the lists judged, in order, until there are enough."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,11 +84,12 @@ class Chooser:
         await self.engines.of(self.params)  # what is wrong with it is wrong with all
         found: list[Verdict] = []
         places, num_taken = Places(self.target, entries), 0
-        async for one in self._judged(entries, places):
-            num_taken += isinstance(one, Chosen)
-            found.append(one)
-            if num_taken == limit:
-                break
+        async with aclosing(self._judged(entries, places)) as verdicts:
+            async for one in verdicts:
+                num_taken += isinstance(one, Chosen)
+                found.append(one)
+                if num_taken == limit:
+                    break
         rest = entries[len(found) :]
         return found + [
             FileRecord(
@@ -101,7 +102,9 @@ class Chooser:
             for number, entry in enumerate(rest, len(found) + 1)
         ]
 
-    async def _judged(self, entries: Sequence[Entry], places: Places) -> AsyncIterator[Verdict]:
+    async def _judged(
+        self, entries: Sequence[Entry], places: Places
+    ) -> AsyncGenerator[Verdict, None]:
         """Yield verdicts in order, a few files ahead of whoever takes them."""
         waiting: list[asyncio.Task[Verdict]] = []
         try:
