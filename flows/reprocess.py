@@ -85,6 +85,10 @@ async def reprocess(
         files_in_flight: Files that are worked on at a time (1-64). Earlier files come first.
         compare: Write a page with the changes of the text beside each transcript that is replaced.
         use_cache: Take chunks that an earlier run has finished from the cache.
+
+    Raises:
+        BatchFailedError: files were tried, and all of them failed.
+        LongformError: a list cannot be read, or what is wrong concerns all files.
     """
     started_at, started_sec = now_utc(), time.monotonic()
     settings, run_id = Settings(), str(flow_run.id)
