@@ -47,7 +47,7 @@ def totals(report: BatchReport) -> str:
     """Return what it cost in one line."""
     cost = report.cost
     return (
-        f"{hours_of(cost.audio_sec)} of audio, {cost.gpu_sec:.1f} s of the engine, "
+        f"{hours_of(cost.audio_sec)} of audio, {cost.gpu_sec:.1f} GPU seconds, "
         f"{cost.num_cached_chunks} of {cost.num_chunks} chunks from the cache"
     )
 
@@ -74,8 +74,8 @@ def _row(record: FileRecord) -> dict[str, str]:
         "outcome": WORDS[record.outcome],
         "reason": record.reason,
         "audio": hours_of(seconds) if seconds else "",
-        "engine": f"{cost.gpu_sec:.1f} s" if cost.num_chunks else "",
-        "cached": f"{cost.num_cached_chunks}/{cost.num_chunks}" if cost.num_chunks else "",
+        "GPU seconds": f"{cost.gpu_sec:.1f}" if cost.num_chunks else "",
+        "cache hits": f"{cost.num_cached_chunks}/{cost.num_chunks}" if cost.num_chunks else "",
         "changed": _changed(record),
     }
 

@@ -74,10 +74,10 @@ def test_what_a_row_says() -> None:
     )
     cost = Cost(audio_sec=1_800.0, gpu_sec=12.34, num_chunks=6, num_cached_chunks=4)
     [row] = table(report(record(1, "transcribed", cost=cost, change=change)))
-    assert (row["audio"], row["engine"], row["cached"]) == ("0.50 h", "12.3 s", "4/6")
+    assert (row["audio"], row["GPU seconds"], row["cache hits"]) == ("0.50 h", "12.3", "4/6")
     assert row["changed"] == "10 words (25.0 %)"
     assert totals(report(record(1, "transcribed", cost=cost), record(2, "failed"))) == (
-        "0.50 h of audio, 12.3 s of the engine, 4 of 6 chunks from the cache"
+        "0.50 h of audio, 12.3 GPU seconds, 4 of 6 chunks from the cache"
     )
 
 
