@@ -25,6 +25,8 @@ WORDS: Mapping[Outcome, str] = MappingProxyType(
 def headline(report: BatchReport) -> str:
     """Return what happened in one line: failures first, as the run's state says it."""
     if report.dry_run:
+        if not report.count("would_transcribe"):
+            return f"nothing to do: {_counts(report)}"
         chosen = [each for each in report.files if each.outcome == "would_transcribe"]
         known = [each.known_sec for each in chosen if each.known_sec is not None]
         hours = f"{hours_of(sum(known))} of audio" if known else "of unknown length"
