@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-access docs command-page faults hostile fuzz clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access docs command-page faults hostile fuzz clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -79,6 +79,9 @@ bench-page: $(STAMP)  ## Open and scroll the page of a ten-hour transcript in Ch
 
 bench-gpu: $(STAMP)  ## Faster-whisper, the engine and the pipeline on a GPU (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.gpu $(ARGS)
+
+bench-tuning: $(STAMP)  ## What batch, chunk sizes and slots do (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.tuning $(ARGS)
 
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.access $(ARGS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -9,12 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.display import open_display
+from cli.display import Display, open_display
 from cli.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, TERMINATED
-from cli.transcription import end_at_sigterm, enter_environment
+from cli.interruption import Interruption
+from cli.transcription import begin_environment, end_at_sigterm
 from longform.errors import BatchFailedError
 from longform.params import TranscribeParams
-from longform.progress import progress_listener
+from longform.progress import RunProgress, progress_listener
 from longform.reprocess.request import Select, SourceLists
 from longform.settings import Settings
 
@@ -32,7 +34,8 @@ class BulkRequest:
     select: Select
     params: TranscribeParams
     settings: Settings
-    output_dir: str
+    overrides: Mapping[str, object]  # of the settings, by options
+    output_dir: str | None
     formats: tuple[str, ...]
     limit: int | None
     dry_run: bool
@@ -52,17 +55,16 @@ def perform_bulk(request: BulkRequest) -> int:
     """
     end_at_sigterm()
     check_before_start(request)
-    enter_environment(request.settings, verbose=request.verbose)
-    try:
-        report = asyncio.run(run_flow(request))
-    except BatchFailedError as error:
-        report = cast("BatchReport", error.report)
-    except (KeyboardInterrupt, asyncio.CancelledError) as ending:
-        sys.stderr.write(
-            "longform: stopped; finished files and chunks are kept: the same command goes on "
-            "from there\n"
-        )
-        return INTERRUPTED if isinstance(ending, KeyboardInterrupt) else TERMINATED
+    display = open_display(quiet=request.quiet)
+    with Interruption(display) as interruption:
+        try:
+            with display:
+                display.show(RunProgress("", "starting"))
+                begin_environment(request.settings, request.overrides, verbose=request.verbose)
+                report = asyncio.run(run_flow(request, display, interruption))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            sys.stderr.write(f"{interruption.kept(sys.argv[1:])}\n")
+            return INTERRUPTED if interruption.came else TERMINATED
     present(report, request)
     return INCOMPLETE if report.num_failed else COMPLETE
 
@@ -82,16 +84,23 @@ def check_before_start(request: BulkRequest) -> None:
     if request.lists.manifest:
         parser_of(request.lists.manifest)
     if not request.dry_run:
-        check_writable(request.output_dir)
+        check_writable(request.output_dir or request.settings.output_dir)
     choose_engine(request.params, request.settings)
 
 
-async def run_flow(request: BulkRequest) -> "BatchReport":
-    """Run the flow in this process, with a display around it."""
+async def run_flow(
+    request: BulkRequest, display: Display, interruption: Interruption
+) -> "BatchReport":
+    """Run the flow in this process; return its report, also where every file failed."""
     from flows.reprocess import reprocess as reprocess_flow
 
-    with open_display(quiet=request.quiet) as display:
-        progress_listener.set(display.show)
+    def listen(now: RunProgress) -> None:
+        interruption.note(now)
+        display.show(now)
+
+    interruption.cancels_this_task()
+    progress_listener.set(listen)
+    try:
         return await reprocess_flow(
             sources=request.lists.sources,
             manifest=request.lists.manifest,
@@ -107,6 +116,8 @@ async def run_flow(request: BulkRequest) -> "BatchReport":
             compare=request.compare,
             use_cache=request.use_cache,
         )
+    except BatchFailedError as error:
+        return cast("BatchReport", error.report)
 
 
 def present(report: "BatchReport", request: BulkRequest) -> None:

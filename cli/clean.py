@@ -25,6 +25,12 @@ def clean(
 
     Every run does this by itself for its own work store. Cached results are only removed
     where an age is given; a recording whose results are gone is transcribed again.
+
+    Examples:
+
+      longform clean --dry-run
+
+      longform clean --cache-older-than-days 30
     """
     from longform.media.work_leftovers import find_leftovers, remove_leftover
     from longform.transcript.old_records import find_old_records, remove_records

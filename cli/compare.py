@@ -28,7 +28,7 @@ def compare(
 
     A is the reference: another run, another model, or a text written by hand.
 
-    [bold]Examples[/bold]
+    Examples:
 
       longform compare reference.txt transcripts/talk.json
 

@@ -1,20 +1,22 @@
-"""What a person sees while a transcription runs: a live line on a terminal, else plain lines."""
+"""What a person sees while recordings are transcribed: a live picture, or plain lines."""
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.console import Console, RenderableType
 
 from longform.progress import RunProgress
 from longform.timeline import to_seconds
 
-PREVIEW_CHARACTERS = 60
+LINE_INTERVAL_SEC = 5.0  # between two lines that only say that more chunks are done
 
 
 class Display(Protocol):
-    """Shows the progress of one run; used as a context manager around it."""
+    """Shows the progress of one run after the other; a context manager around all of them."""
 
     def __enter__(self) -> Self: ...
 
@@ -25,60 +27,41 @@ class Display(Protocol):
         traceback: TracebackType | None,
     ) -> None: ...
 
+    def begin(self, number: int, total: int) -> None:
+        """Turn to the next recording, which is `number` of `total`, from 1."""
+        ...
+
     def show(self, now: RunProgress) -> None:
         """Take note of where the run stands."""
         ...
 
+    def say(self, what: RenderableType) -> None:
+        """Print something that stays."""
+        ...
 
-class LiveDisplay:
-    """One moving line with a bar, and the last words that were transcribed under it."""
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to others for a while."""
+        yield
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[figures]}"),
-            TextColumn("{task.fields[last_text]}", style="dim", markup=False),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("opening", total=1.0, figures="", last_text="")
-        self._console = console
-        self._announced = False
+    def stop(self) -> None:
+        """Say that the run is being stopped; called by a signal handler."""
+        ...
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Take the line away; what it said at the end is in the summary."""
-        self._progress.stop()
-
-    def show(self, now: RunProgress) -> None:
-        """Move the bar."""
-        if now.run_url and not self._announced:
-            self._announced = True
-            self._console.print(f"[dim]watch {now.run_url}", highlight=False, soft_wrap=True)
-        self._progress.update(
-            self._task,
-            description=f"{now.source_name}: {now.stage}",
-            completed=now.fraction,
-            figures=figures(now),
-            last_text=now.last_text[-PREVIEW_CHARACTERS:],
-        )
+    def abandon(self) -> None:
+        """Leave the terminal usable, for this process is about to end at once."""
+        ...
 
 
 class PlainDisplay:
-    """A line when the run starts, for every stage, and whenever a chunk is done."""
+    """A line when the run starts, for every stage and failure, and now and then for chunks."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
         self._said: tuple[object, ...] = ()
+        self._run_url = ""
+        self._done = (0, -LINE_INTERVAL_SEC)  # chunks, and when they were told
 
     def __enter__(self) -> Self:
         return self
@@ -91,21 +74,51 @@ class PlainDisplay:
     ) -> None:
         """Nothing to take away."""
 
+    def begin(self, number: int, total: int) -> None:
+        """Forget the recording before."""
+        self._said, self._run_url, self._done = (), "", (0, -LINE_INTERVAL_SEC)
+
     def show(self, now: RunProgress) -> None:
         """Print a line where something has changed that a log should hold."""
-        news = (now.stage, now.done_chunks, now.failed_chunks, now.run_url)
-        if news != self._said:
-            if now.run_url and now.run_url not in self._said:
-                sys.stderr.write(f"watch {now.run_url}\n")
-            self._said = news
-            sys.stderr.write(f"{now.source_name}: {now.stage} {figures(now)}\n")
+        if now.run_url and now.run_url != self._run_url:
+            self._run_url = now.run_url
+            self._line(f"watch {now.run_url}")
+        news = (now.stage, now.failed_chunks)
+        chunks, told_sec = self._done
+        is_due = now.done_chunks != chunks and self._clock() - told_sec >= LINE_INTERVAL_SEC
+        if now.source_name and (news != self._said or is_due):
+            self._said, self._done = news, (now.done_chunks, self._clock())
+            self._line(f"{now.source_name}: {now.stage} {figures(now)}".rstrip())
+
+    def say(self, what: RenderableType) -> None:
+        """Print it."""
+        self._console.print(what, markup=False)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is in the way."""
+        yield
+
+    def stop(self) -> None:
+        """Print that the run is being stopped."""
+        self._line("longform: stopping, once more to end at once")
+
+    def abandon(self) -> None:
+        """Nothing was changed."""
+
+    def _line(self, text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 class QuietDisplay(PlainDisplay):
-    """Says nothing."""
+    """Says nothing but errors."""
 
     def show(self, now: RunProgress) -> None:
         """Ignore it."""
+
+    def stop(self) -> None:
+        """Say nothing."""
 
 
 def figures(now: RunProgress) -> str:
@@ -115,8 +128,9 @@ def figures(now: RunProgress) -> str:
     parts = [
         f"{now.done_chunks}/{now.total_chunks or '?'} chunks",
         f"{to_seconds(now.done_samples):.0f} s",
-        f"{now.speed:.1f}x",
     ]
+    if now.speed:
+        parts.append(f"{now.speed:.1f}x")
     if now.cached_chunks:
         parts.append(f"{now.cached_chunks} cached")
     if now.failed_chunks:
@@ -130,5 +144,9 @@ def open_display(*, quiet: bool) -> Display:
     """Return the display that fits: stdout belongs to results, so this writes to stderr."""
     if quiet:
         return QuietDisplay()
-    console = Console(stderr=True)
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay()
+    # Not what rich takes for a terminal: FORCE_COLOR is set in many a CI whose log is a pipe.
+    if sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal:
+        from cli.live_display import terminal_display
+
+        return terminal_display()
+    return PlainDisplay()

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli import complete
 from longform.errors import LongformError
 from longform.media.object_errors import EXTRAS
 from longform.media.policy import redact, scheme_of
@@ -44,11 +45,19 @@ class Check:
 
 
 def doctor(
-    model: Annotated[str, typer.Option(help="The Whisper model to look for.")] = "base",
+    model: Annotated[
+        str, typer.Option(help="The Whisper model to look for.", autocompletion=complete.models)
+    ] = "base",
 ) -> None:
     """Check ffmpeg, weights, GPU, Prefect API and Dask, and say how to mend what is missing.
 
     Exit codes: 0 nothing is broken; 1 something is.
+
+    Examples:
+
+      longform doctor
+
+      longform doctor --model large-v3
     """
     results = checks(Settings(), model)
     render(results, Console())

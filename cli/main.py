@@ -6,7 +6,19 @@ from typing import Annotated
 import click
 import typer
 
-from cli import clean, compare, doctor, plan, reprocess, serve_model, server, transcribe
+from cli import (
+    clean,
+    compare,
+    config,
+    doctor,
+    plan,
+    reprocess,
+    runs,
+    serve_model,
+    server,
+    show,
+    transcribe,
+)
 from cli.exit_codes import INTERRUPTED, exit_code
 from longform import __version__
 from longform.errors import LongformError
@@ -23,14 +35,18 @@ app = typer.Typer(
     },
     help="Hours of speech in, an exact, time-coded transcript out.",
 )
-app.command("transcribe")(transcribe.transcribe)
-app.command("reprocess")(reprocess.reprocess)
-app.command("plan")(plan.plan)
-app.command("compare")(compare.compare)
-app.command("clean")(clean.clean)
-app.command("serve-model")(serve_model.serve_model)
-app.command("doctor")(doctor.doctor)
-app.add_typer(server.app, name="server")
+TRANSCRIBE, LOOK, SERVE, HOUSE = "Transcribe", "Look at runs", "Serve", "Keep house"
+app.command("transcribe", rich_help_panel=TRANSCRIBE)(transcribe.transcribe)
+app.command("reprocess", rich_help_panel=TRANSCRIBE)(reprocess.reprocess)
+app.command("plan", rich_help_panel=TRANSCRIBE)(plan.plan)
+app.command("runs", rich_help_panel=LOOK)(runs.runs)
+app.command("show", rich_help_panel=LOOK)(show.show)
+app.command("compare", rich_help_panel=LOOK)(compare.compare)
+app.command("serve-model", rich_help_panel=SERVE)(serve_model.serve_model)
+app.add_typer(server.app, name="server", rich_help_panel=SERVE)
+app.command("config", rich_help_panel=HOUSE)(config.config)
+app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
+app.command("clean", rich_help_panel=HOUSE)(clean.clean)
 
 
 def _print_version(wanted: bool) -> None:

@@ -38,6 +38,12 @@ def plan(
     """Show how a recording would be read and cut: access mode, spans and split decisions.
 
     A source that can only be read from start to end (mp3, ogg, ...) is decoded once for this.
+
+    Examples:
+
+      longform plan talk.m4a
+
+      longform plan https://example.org/show.mp3 --json | jq .plan.chunks
     """
     given = {
         "macro_chunk_size_sec": macro_chunk_size_sec,

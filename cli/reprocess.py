@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from cli.bulk import BulkRequest, perform_bulk
-from cli.transcription import parse_formats
+from cli.request import parse_formats
 from longform.errors import ParameterError
 from longform.media.address_book import seal
 from longform.media.local_file import portable_address
@@ -171,12 +171,11 @@ def reprocess(
     """
     if select not in SELECTIONS:
         raise ParameterError(f"--select: {select!r} is none of {', '.join(SELECTIONS)}")
-    settings = with_overrides(
-        Settings(),
-        workers=workers,
-        cluster=cluster,
-        allow_private_hosts=allow_private_hosts or None,
-    )
+    overrides = {
+        "workers": workers,
+        "cluster": cluster,
+        "allow_private_hosts": allow_private_hosts or None,
+    }
     request = BulkRequest(
         lists=SourceLists(
             # Prefect stores what a flow is given: signatures stay in this process.
@@ -189,8 +188,9 @@ def reprocess(
         params=overridden(
             TranscribeParams(), _given(set_ or [], {"model": model, "language": language})
         ),
-        settings=settings,
-        output_dir=output_dir or settings.output_dir,
+        settings=with_overrides(Settings(), **overrides),
+        overrides=overrides,
+        output_dir=output_dir,
         formats=parse_formats(output_format),
         limit=limit,
         dry_run=dry_run,

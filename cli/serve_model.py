@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli import complete
 from longform.params import parse_params
 from longform.settings import Settings
 
@@ -45,15 +46,21 @@ def serve_model(
         typer.Option(
             help="Whisper model: a name (base, large-v3, turbo), a hub repository or a folder.",
             rich_help_panel=MODEL,
+            autocompletion=complete.models,
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MODEL)
+        str | None,
+        typer.Option(
+            help="auto, cpu or cuda.", rich_help_panel=MODEL, autocompletion=complete.DEVICES
+        ),
     ] = None,
     compute_type: Annotated[
         str | None,
         typer.Option(
-            help="Number type of the model, such as int8 or float16.", rich_help_panel=MODEL
+            help="Number type of the model, such as int8 or float16.",
+            rich_help_panel=MODEL,
+            autocompletion=complete.COMPUTE_TYPES,
         ),
     ] = None,
     batch_size: Annotated[

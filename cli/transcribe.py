@@ -1,20 +1,12 @@
-"""`longform transcribe`: its options, and what they mean as a request."""
+"""`longform transcribe`: its options."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cli.transcription import Request, parse_formats, perform
-from longform.media.local_file import portable_address
-from longform.params import (
-    DiarizeParams,
-    FrozenModel,
-    SubtitleParams,
-    TranscribeParams,
-    parse_params,
-)
-from longform.settings import Settings, with_overrides
+from cli import complete
+from cli.request import request_from
+from cli.transcription import perform
 
 MODEL = "Model"
 CUTTING = "Cutting"
@@ -44,6 +36,7 @@ def transcribe(
             "-f",
             help="Formats, comma-separated: json, srt, vtt, txt, tsv, html, diarized_json, or all.",
             rich_help_panel=OUTPUT,
+            autocompletion=complete.formats,
         ),
     ] = "all",
     as_json: Annotated[
@@ -65,7 +58,10 @@ def transcribe(
     verbose: Annotated[
         bool,
         typer.Option(
-            "--verbose", "-v", help="Show the log of Prefect and Dask.", rich_help_panel=OUTPUT
+            "--verbose",
+            "-v",
+            help="Show the log of Prefect and Dask above the progress.",
+            rich_help_panel=OUTPUT,
         ),
     ] = False,
     model: Annotated[
@@ -73,15 +69,21 @@ def transcribe(
         typer.Option(
             help="Whisper model: a name (base, large-v3, turbo), a hub repository or a folder.",
             rich_help_panel=MODEL,
+            autocompletion=complete.models,
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MODEL)
+        str | None,
+        typer.Option(
+            help="auto, cpu or cuda.", rich_help_panel=MODEL, autocompletion=complete.DEVICES
+        ),
     ] = None,
     compute_type: Annotated[
         str | None,
         typer.Option(
-            help="Number type of the model, such as int8 or float16.", rich_help_panel=MODEL
+            help="Number type of the model, such as int8 or float16.",
+            rich_help_panel=MODEL,
+            autocompletion=complete.COMPUTE_TYPES,
         ),
     ] = None,
     batch_size: Annotated[
@@ -94,7 +96,9 @@ def transcribe(
     language: Annotated[
         str | None,
         typer.Option(
-            help="Spoken language (en, de, ...). Default: detected.", rich_help_panel=MODEL
+            help="Spoken language (en, de, ...). Default: detected.",
+            rich_help_panel=MODEL,
+            autocompletion=complete.languages,
         ),
     ] = None,
     languages: Annotated[
@@ -102,11 +106,16 @@ def transcribe(
         typer.Option(
             help="Detect only among these languages, comma-separated (en,fr,nl).",
             rich_help_panel=MODEL,
+            autocompletion=complete.language_list,
         ),
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="transcribe, or translate into English.", rich_help_panel=MODEL),
+        typer.Option(
+            help="transcribe, or translate into English.",
+            rich_help_panel=MODEL,
+            autocompletion=complete.TASKS,
+        ),
     ] = None,
     word_timestamps: Annotated[
         bool | None,
@@ -135,6 +144,7 @@ def transcribe(
         typer.Option(
             help="mix, or split: each channel of a call on its own, merged by time.",
             rich_help_panel=SPEAKERS,
+            autocompletion=complete.CHANNELS,
         ),
     ] = None,
     macro_chunk_size_sec: Annotated[
@@ -153,7 +163,9 @@ def transcribe(
     chunking: Annotated[
         str | None,
         typer.Option(
-            help="vad (drop non-speech) or silence (keep everything).", rich_help_panel=CUTTING
+            help="vad (drop non-speech) or silence (keep everything).",
+            rich_help_panel=CUTTING,
+            autocompletion=complete.CHUNKINGS,
         ),
     ] = None,
     on_chunk_failure: Annotated[
@@ -161,6 +173,7 @@ def transcribe(
         typer.Option(
             help="fail or partial: how a run ends in which a chunk failed for good.",
             rich_help_panel=CUTTING,
+            autocompletion=complete.ON_CHUNK_FAILURES,
         ),
     ] = None,
     diarize: Annotated[
@@ -215,6 +228,7 @@ def transcribe(
         typer.Option(
             help="faster_whisper, or remote: the model service at --engine-url.",
             rich_help_panel=RUNNING,
+            autocompletion=complete.engines,
         ),
     ] = None,
     engine_url: Annotated[
@@ -244,53 +258,22 @@ def transcribe(
 ) -> None:
     """Transcribe recordings of any length.
 
-    Files go to the output folder; progress goes to stderr. A second run of the same
-    recording takes finished chunks from the cache.
+    Files go to the output folder; progress goes to stderr. A second run of the
+    same recording takes finished chunks from the cache. Ctrl-C ends a run cleanly
+    and prints the command that goes on from there; a second one ends it at once.
 
     Examples:
 
-      longform transcribe talk.mp3
+      longform transcribe talk.mp3 --language en --model large-v3
 
-      longform transcribe https://example.org/show.m4a -o out -f srt,txt --language en
+      longform transcribe call.wav --channels split -f txt,html
+
+      longform transcribe https://example.org/show.m4a -o out -f srt,txt
 
       longform transcribe meeting.mp4 --json | jq .segments
 
     Exit codes: 0 complete; 2 usage; 3 the source was refused or cannot be read;
-    4 incomplete (a chunk failed; what there is has been written); 1 anything else.
+    4 incomplete (a chunk failed; what there is has been written); 130 stopped;
+    1 anything else.
     """
-    given = locals()
-    if languages is not None:
-        given["languages"] = [code.strip() for code in languages.split(",") if code.strip()]
-    params = parse_params(
-        _given_fields(TranscribeParams, given)
-        | {
-            "diarize": {"enabled": diarize} | _given_fields(DiarizeParams, given),
-            "subtitles": _given_fields(SubtitleParams, given),
-        }
-    )
-    settings = with_overrides(
-        Settings(),
-        workers=workers,
-        cluster=cluster,
-        engine=engine or ("remote" if engine_url else None),
-        engine_url=engine_url,
-        allow_private_hosts=allow_private_hosts or None,
-    )
-    request = Request(
-        media=tuple(map(portable_address, media)),
-        params=params,
-        settings=settings,
-        output_dir=output_dir or settings.output_dir,
-        formats=parse_formats(output_format),
-        use_cache=not no_cache,
-        as_json=as_json,
-        print_text=print_text,
-        quiet=quiet,
-        verbose=verbose,
-    )
-    raise typer.Exit(perform(request))
-
-
-def _given_fields(model: type[FrozenModel], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given and are fields of a model."""
-    return {name: given[name] for name in model.model_fields if given.get(name) is not None}
+    raise typer.Exit(perform(request_from(locals())))

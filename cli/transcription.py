@@ -4,57 +4,25 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from cli.display import open_display
+from rich.console import Console
+
+from cli.closing import closing_line, file_lines, run_line
+from cli.display import Display, open_display
 from cli.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, TERMINATED, exit_code
-from longform.errors import IncompleteTranscriptError, LongformError, ParameterError
-from longform.params import TranscribeParams
-from longform.progress import progress_listener
-from longform.settings import Settings
+from cli.interruption import Interruption
+from cli.request import Request
+from longform.errors import IncompleteTranscriptError, LongformError
+from longform.progress import RunProgress, progress_listener
+from longform.settings import Settings, with_overrides
 
 if TYPE_CHECKING:
     from longform.transcript.output import TranscribeOutput
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What one call of the command asks for, checked."""
-
-    media: tuple[str, ...]
-    params: TranscribeParams
-    settings: Settings
-    output_dir: str
-    formats: tuple[str, ...]
-    use_cache: bool
-    as_json: bool
-    print_text: bool
-    quiet: bool
-    verbose: bool
-
-
-def parse_formats(text: str) -> tuple[str, ...]:
-    """Return the formats that a comma-separated list names.
-
-    Raises:
-        ParameterError: naming the unknown one and those there are.
-    """
-    from longform.transcript.formats import FORMATS, ON_REQUEST
-
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
-    if names == ["all"]:
-        return tuple(name for name in FORMATS if name not in ON_REQUEST)
-    if unknown := [name for name in names if name not in FORMATS]:
-        raise ParameterError(
-            f"--output-format: no format {unknown[0]!r}; there are {', '.join(FORMATS)}, all"
-        )
-    if not names:
-        raise ParameterError(f"--output-format: name at least one of {', '.join(FORMATS)}, all")
-    return tuple(dict.fromkeys(names))
 
 
 def perform(request: Request) -> int:
@@ -65,15 +33,17 @@ def perform(request: Request) -> int:
     """
     end_at_sigterm()
     check_before_start(request)
-    enter_environment(request.settings, verbose=request.verbose)
-    try:
-        with shared_cluster(request):
-            return asyncio.run(transcribe_all(request))
-    except (KeyboardInterrupt, asyncio.CancelledError) as ending:
-        sys.stderr.write(
-            "longform: stopped; finished chunks are kept: the same command goes on from there\n"
-        )
-        return INTERRUPTED if isinstance(ending, KeyboardInterrupt) else TERMINATED
+    display = open_display(quiet=request.quiet)
+    with Interruption(display) as interruption:
+        try:
+            with display:
+                display.show(RunProgress("", "starting"))
+                request = enter_environment(request)
+                with shared_cluster(request):
+                    return asyncio.run(transcribe_all(request, display, interruption))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            sys.stderr.write(f"{interruption.kept(sys.argv[1:])}\n")
+            return INTERRUPTED if interruption.came else TERMINATED
 
 
 def end_at_sigterm() -> None:
@@ -97,7 +67,7 @@ def check_before_start(request: Request) -> None:
 
     for media in request.media:
         check_exists(media)
-    check_writable(request.output_dir)
+    check_writable(request.output_dir or request.settings.output_dir)
     choose_engine(request.params, request.settings)
     if request.params.diarize.enabled:
         from longform.speakers.diarize import load_diarizer
@@ -105,11 +75,22 @@ def check_before_start(request: Request) -> None:
         load_diarizer(request.settings)
 
 
-def enter_environment(settings: Settings, *, verbose: bool) -> None:
-    """Give this process and its children their settings, a Prefect server and a quiet log."""
+def enter_environment(request: Request) -> Request:
+    """Return the request, with the settings that are in force once the server has been asked."""
+    settings = begin_environment(request.settings, request.overrides, verbose=request.verbose)
+    return replace(request, settings=settings)
+
+
+def begin_environment(
+    settings: Settings, overrides: Mapping[str, object], *, verbose: bool
+) -> Settings:
+    """Give this process and its children a Prefect server, a quiet log and their settings.
+
+    Returns:
+        The settings that are in force once the server has been asked.
+    """
     from infra.server import begin_server
 
-    os.environ.update(settings.to_environment())
     if not verbose:
         # The API still gets every record; a person gets our own lines and no tracebacks.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
@@ -118,6 +99,17 @@ def enter_environment(settings: Settings, *, verbose: bool) -> None:
     server.address.apply()
     import_module("flows.transcribe")  # seconds, while the server starts
     server.wait()
+    settings = settings_in_force(overrides)
+    os.environ.update(settings.to_environment())
+    return settings
+
+
+def settings_in_force(overrides: Mapping[str, object]) -> Settings:
+    """Return options over the environment over the Prefect variable over the defaults."""
+    from infra.settings_variable import apply_settings_variable
+
+    asyncio.run(apply_settings_variable())
+    return with_overrides(Settings(), **overrides)
 
 
 @contextmanager
@@ -133,60 +125,71 @@ def shared_cluster(request: Request) -> Iterator[None]:
         yield
 
 
-async def transcribe_all(request: Request) -> int:
+async def transcribe_all(request: Request, display: Display, interruption: Interruption) -> int:
     """Transcribe one recording after the other; return the exit code of the first that failed."""
-    codes = [await transcribe_one(media, request) for media in request.media]
+    interruption.cancels_this_task()
+    codes = []
+    for number, media in enumerate(request.media, 1):
+        display.begin(number, len(request.media))
+        codes.append(await transcribe_one(media, request, display, interruption))
     return next((code for code in codes if code != COMPLETE), COMPLETE)
 
 
-async def transcribe_one(media: str, request: Request) -> int:
+async def transcribe_one(
+    media: str, request: Request, display: Display, interruption: Interruption
+) -> int:
     """Transcribe one recording, show what came of it, and return its exit code."""
+
+    def listen(now: RunProgress) -> None:
+        interruption.note(now)
+        display.show(now)
+
+    progress_listener.set(listen)
     try:
         output = await run_flow(media, request)
     except LongformError as error:
-        sys.stderr.write(f"longform: {error}\n")
+        display.say(f"longform: {error}")
         if isinstance(error, IncompleteTranscriptError):
-            present(cast("TranscribeOutput", error.output), request)
+            present(cast("TranscribeOutput", error.output), request, display)
         return exit_code(error)
-    present(output, request)
+    present(output, request, display)
     return INCOMPLETE if output.failed_sec else COMPLETE
 
 
 async def run_flow(media: str, request: Request) -> "TranscribeOutput":
-    """Run the flow in this process, with a display around it."""
+    """Run the flow in this process."""
     from flows.transcribe import transcribe as transcribe_flow
     from longform.media.address_book import seal
 
-    with open_display(quiet=request.quiet) as display:
-        progress_listener.set(display.show)
-        return await transcribe_flow(
-            seal(media),  # Prefect stores what a flow is given
-            request.params,
-            output_dir=request.output_dir,
-            output_formats=request.formats,
-            use_cache=request.use_cache,
-        )
+    return await transcribe_flow(
+        seal(media),  # Prefect stores what a flow is given
+        request.params,
+        output_dir=request.output_dir,
+        output_formats=request.formats,
+        use_cache=request.use_cache,
+    )
 
 
-def present(output: "TranscribeOutput", request: Request) -> None:
+def present(output: "TranscribeOutput", request: Request, display: Display) -> None:
     """Print what the caller asked for on stdout; what happened, and where to look, on stderr."""
-    for warning in output.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+    if not request.quiet:
+        for warning in output.warnings:
+            display.say(f"warning: {warning}")
+        display.say(closing_line(output, with_file=request.is_brief))
+    with display.paused():
+        print_results(output, request)
+    if output.run_url and not (request.quiet or request.is_brief):
+        display.say(run_line(output.run_url))
+
+
+def print_results(output: "TranscribeOutput", request: Request) -> None:
+    """Print the transcript as it was asked for, or the addresses of its files."""
     if request.as_json:
         sys.stdout.write(output.model_dump_json() + "\n")
-        return
-    if request.print_text:
+    if request.print_text and not request.as_json:
         sys.stdout.write("\n".join(segment.text.strip() for segment in output.segments) + "\n\n")
-    sys.stdout.write("".join(f"{path}\n" for path in output.files))
-    if not request.quiet:
-        sys.stderr.write(closing_line(output))
-
-
-def closing_line(output: "TranscribeOutput") -> str:
-    """Return the run in figures and the address at which it can be looked at."""
-    figures = (
-        f"{output.input_duration_sec:.1f} s of audio in {output.processing_duration_sec:.1f} s "
-        f"({output.speedup:.1f} x real time), {len(output.segments)} segments"
-    )
-    where = f"look at the run: {output.run_url}\n" if output.run_url else ""
-    return f"{figures}\n{where}"
+    if not (request.as_json or request.quiet or request.is_brief):
+        console = Console(highlight=False)
+        for line in file_lines(output.files):
+            console.print(line, soft_wrap=True)
+    sys.stdout.flush()

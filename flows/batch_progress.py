@@ -19,7 +19,7 @@ class BatchProgress:
     """Adds up what the files in flight tell; of those that have ended it keeps sums alone."""
 
     def __init__(self) -> None:
-        self._started_sec = time.monotonic()
+        self._began_sec: float | None = None
         self._listener = progress_listener.get()
         self.run_url = flow_run_url()
         self._stage = "reading the lists"
@@ -58,6 +58,8 @@ class BatchProgress:
 
         def changed(now: RunProgress) -> None:
             self._in_flight[number] = now
+            if now.running and self._began_sec is None:
+                self._began_sec = time.monotonic()
             self._tell(now.last_text)
 
         return RecordingProgress(name, self.run_url, changed)
@@ -72,6 +74,7 @@ class BatchProgress:
                 cached_chunks=sums.cached_chunks + last.cached_chunks,
                 failed_chunks=sums.failed_chunks + last.failed_chunks,
                 done_samples=sums.done_samples + last.done_samples,
+                cached_samples=sums.cached_samples + last.cached_samples,
             )
         self._num_ended += 1
         self._num_failed += record.outcome in FAILURES
@@ -94,8 +97,10 @@ class BatchProgress:
             cached_chunks=sum(now.cached_chunks for now in parts),
             failed_chunks=sum(now.failed_chunks for now in parts),
             done_samples=done_samples,
+            cached_samples=sum(now.cached_samples for now in parts),
             total_samples=total,
-            elapsed_sec=time.monotonic() - self._started_sec,
+            working_sec=time.monotonic() - self._began_sec if self._began_sec else 0.0,
+            running=tuple(chunk for now in parts for chunk in now.running),
             run_url=self.run_url,
         )
 

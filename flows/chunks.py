@@ -56,7 +56,7 @@ async def transcribe_chunks(
     runs = run.by_channel()
     total_samples = run.recording.media.num_samples_estimate
     lanes = [progress.channel(one.channel, total_samples) for one in runs]
-    with cluster.listening(run.run_id, progress.micro_done):
+    with cluster.listening(run.run_id, progress.chunk_event):
         started = [
             asyncio.create_task(_transcribe_channel(one, cluster, settings, lane, spool, use_cache))
             for one, lane in zip(runs, lanes, strict=True)

@@ -14,13 +14,13 @@ from infra.cluster import require_resources
 from infra.engine_plugin import load_engines
 from infra.telemetry import subscription
 from longform.errors import EnvironmentFaultError
-from longform.progress import MicroDone
+from longform.progress import ChunkEvent
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
 
 WORKER_TIMEOUT_SEC = 120  # a worker process imports Prefect first: seconds, more when busy
 
-Listener = Callable[[MicroDone], None]
+Listener = Callable[[ChunkEvent], None]
 
 
 class RunCluster:
@@ -73,7 +73,7 @@ class RunCluster:
 
     @contextmanager
     def listening(self, run_id: str, listener: Listener) -> Iterator[None]:
-        """Tell a listener of every micro chunk of the recording whose jobs carry `run_id`."""
+        """Tell a listener how the chunks of a recording get on; their jobs carry `run_id`."""
         self._listeners[run_id] = listener
         try:
             yield
@@ -108,13 +108,13 @@ class RunCluster:
         self.window.fit(require_resources(client, self._settings.slots_per_worker))
         loop = asyncio.get_running_loop()
 
-        def hand_over(run_id: str, event: MicroDone) -> None:
+        def hand_over(run_id: str, event: ChunkEvent) -> None:
             loop.call_soon_threadsafe(self._tell, run_id, event)
 
         self._stack.enter_context(subscription(client, self._run_id, hand_over))
         return client
 
-    def _tell(self, run_id: str, event: MicroDone) -> None:
+    def _tell(self, run_id: str, event: ChunkEvent) -> None:
         if (listener := self._listeners.get(run_id)) is not None:
             listener(event)
 

@@ -11,7 +11,15 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from longform.progress import MicroDone, ProgressListener, RunProgress, progress_listener
+from longform.progress import (
+    ChunkBegun,
+    ChunkEvent,
+    MicroDone,
+    ProgressListener,
+    RunningChunk,
+    RunProgress,
+    progress_listener,
+)
 from longform.timeline import to_seconds
 from longform.transcript.segment import ChunkResult
 
@@ -22,10 +30,11 @@ class RecordingProgress:
     """Counts what is done of one recording, and tells whoever watches."""
 
     def __init__(self, source_name: str, run_url: str, listener: ProgressListener | None) -> None:
-        self._started_sec = time.monotonic()
+        self._began_sec: float | None = None
         self._listener = listener
         self._now = RunProgress(source_name, "opening", run_url=run_url)
-        self._in_flight: dict[tuple[int | None, int], int] = {}
+        self._running: dict[tuple[int | None, int], RunningChunk] = {}
+        self._settled: set[tuple[int | None, int]] = set()
         self._expected: dict[int | None, tuple[int | None, int | None]] = {}
         self._finished_samples = 0
 
@@ -55,11 +64,32 @@ class RecordingProgress:
             total_samples=_sum(samples for _, samples in self._expected.values()),
         )
 
-    def micro_done(self, event: MicroDone) -> None:
-        """Count a micro chunk of a macro chunk that is still running."""
+    def chunk_event(self, event: ChunkEvent) -> None:
+        """Take in how a macro chunk gets on; what comes after its end is of no use."""
         place = (event.channel, event.macro_chunk)
-        self._in_flight[place] = self._in_flight.get(place, 0) + event.num_samples
-        self._tell(last_text=event.text or self._now.last_text)
+        if place in self._settled:
+            return
+        if isinstance(event, ChunkBegun):
+            self._began_sec = self._began_sec or time.monotonic()
+            self._running[place] = RunningChunk(
+                macro_chunk=event.macro_chunk,
+                channel=event.channel,
+                worker=event.worker,
+                start_sample=event.start_sample,
+                end_sample=event.end_sample,
+            )
+            self._tell()
+        elif (chunk := self._running.get(place)) is not None:
+            self._micro_done(place, chunk, event)
+
+    def _micro_done(
+        self, place: tuple[int | None, int], chunk: RunningChunk, event: MicroDone
+    ) -> None:
+        end_sample = min(event.end_sample, chunk.end_sample)  # a guard reaches over the end
+        done = max(chunk.done_samples, end_sample - chunk.start_sample)
+        self._running[place] = replace(chunk, done_samples=done)
+        heard = {"last_text": event.text, "last_text_sample": event.text_sample}
+        self._tell(**(heard if event.text else {}))
 
     def chunk_done(self, result: ChunkResult, *, cached: bool, channel: int | None = None) -> None:
         """Count a macro chunk whose result is there."""
@@ -67,6 +97,7 @@ class RecordingProgress:
         self._tell(
             done_chunks=self._now.done_chunks + 1,
             cached_chunks=self._now.cached_chunks + int(cached),
+            cached_samples=self._now.cached_samples + cached * result.span.num_samples,
         )
 
     def chunk_failed(self, index: int, num_samples: int, channel: int | None = None) -> None:
@@ -75,14 +106,17 @@ class RecordingProgress:
         self._tell(failed_chunks=self._now.failed_chunks + 1)
 
     def _settle(self, place: tuple[int | None, int], num_samples: int) -> None:
-        self._in_flight.pop(place, None)
+        self._running.pop(place, None)
+        self._settled.add(place)
         self._finished_samples += num_samples
 
     def _tell(self, **changes: object) -> None:
         self._now = replace(
             self._now,
-            done_samples=self._finished_samples + sum(self._in_flight.values()),
-            elapsed_sec=time.monotonic() - self._started_sec,
+            done_samples=self._finished_samples
+            + sum(chunk.done_samples for chunk in self._running.values()),
+            running=tuple(self._running.values()),
+            working_sec=time.monotonic() - self._began_sec if self._began_sec else 0.0,
             **changes,  # type: ignore[arg-type]  # fields of RunProgress
         )
         if self._listener is not None:

@@ -10,7 +10,6 @@ from flows.chunks import ChunkOutcomes, transcribe_chunks
 from flows.cluster import RunCluster
 from flows.progress import RecordingProgress
 from longform.errors import SourceChangedError
-from longform.macro_chunk import clock
 from longform.media.block_store import discard_blocks
 from longform.media.recording import Recording
 from longform.params import TranscribeParams
@@ -20,6 +19,7 @@ from longform.settings import Settings
 from longform.speakers.diarize import load_diarizer
 from longform.speakers.turns import Turn
 from longform.speech.engine import EngineSpec
+from longform.timeline import clock
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import NO_MEDIA
 from longform.workplace import Workplace

@@ -19,6 +19,7 @@ from flows.host_limits import HostLimits
 from flows.termination import cancelled_by_sigterm
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from infra.cluster import open_cluster
+from infra.settings_variable import apply_settings_variable
 from longform.errors import BatchFailedError, LongformError
 from longform.params import TranscribeParams
 from longform.plan import source_policy
@@ -28,6 +29,7 @@ from longform.reprocess.existing import now_utc
 from longform.reprocess.report import BatchReport, Cost, FileRecord
 from longform.reprocess.request import Select, SourceLists
 from longform.reprocess.summary import headline, table, totals
+from longform.run_record import recorded_run
 from longform.settings import Settings
 from longform.transcript.write import check_writable, require_formats
 from longform.workplace import open_workplace
@@ -91,6 +93,7 @@ async def reprocess(
         LongformError: a list cannot be read, or what is wrong concerns all files.
     """
     started_at, started_sec = now_utc(), time.monotonic()
+    await apply_settings_variable()
     settings, run_id = Settings(), str(flow_run.id)
     target = settings.output_target(output_dir, deployed=deployment.id is not None)
     require_formats(output_formats)
@@ -99,7 +102,12 @@ async def reprocess(
     lists = SourceLists(sources=sources, manifest=manifest, glob=glob, feed=feed)
     host_limit, records = HostLimits(), list[FileRecord]()
     stopped: LongformError | None = None
-    async with cancelled_by_sigterm(), BatchProgress() as progress:
+    title = f"reprocess {select}"
+    async with (
+        cancelled_by_sigterm(),
+        BatchProgress() as progress,
+        recorded_run(settings.home, run_id, "reprocess", title, progress.run_url) as record,
+    ):
         async with open_workplace(settings) as workplace:
             desk = Desk(source_policy(settings), workplace.scratch_dir)
             entries = await list_sources(lists, desk)
@@ -123,6 +131,12 @@ async def reprocess(
             stopped=str(stopped or ""),
         )
         report = await published(report, target, run_id)
+        record.update(
+            state="failed" if stopped else "incomplete" if report.num_failed else "complete",
+            error=report.stopped,
+            files=(report.address,) if report.address else (),
+            ended_at_unix_sec=time.time(),
+        )
         progress.stage("done")
     if stopped is not None:
         raise stopped

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from prefect.artifacts import acreate_markdown_artifact
 
-from longform.macro_chunk import clock
-from longform.timeline import to_samples, to_seconds
+from longform.timeline import clock, to_samples, to_seconds
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.segment import ChunkResult, Interval
 

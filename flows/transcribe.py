@@ -14,9 +14,11 @@ from flows.recording import Bench, missing, transcribe_recording
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
 from infra.cluster import open_cluster
+from infra.settings_variable import apply_settings_variable
 from longform.errors import IncompleteTranscriptError
 from longform.media.policy import shown_name
 from longform.params import TranscribeParams
+from longform.run_record import recorded_run
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
 from longform.workplace import open_workplace
@@ -54,9 +56,14 @@ async def transcribe(
         use_cache: Take chunks that an earlier run has finished from the cache.
     """
     # Prefect's form takes what it says of each parameter from above, and from nowhere else.
+    await apply_settings_variable()
     settings = Settings()
     run_id = str(flow_run.id)
-    async with cancelled_by_sigterm(), ProgressReporter(shown_name(media_url)) as progress:
+    async with (
+        cancelled_by_sigterm(),
+        ProgressReporter(shown_name(media_url)) as progress,
+        recorded_run(settings.home, run_id, "transcribe", media_url, progress.run_url) as record,
+    ):
         async with open_workplace(settings) as workplace, RunCluster(run_id, settings) as cluster:
             done = await transcribe_recording(
                 media_url,
@@ -69,6 +76,7 @@ async def transcribe(
             )
         target = settings.output_target(output_dir, deployed=deployment.id is not None)
         output = await write_outputs(done.output, output_formats, target)
+        record.finish(output)
         await publish_summary(output, done.outcomes.results, done.outcomes.num_cached)
         progress.stage("done")
     return ended(conclude(output, done.outcomes, params))

@@ -7,6 +7,9 @@ GPU declares its CPU under the name `GPU`.
 
 import os
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -97,6 +100,19 @@ def local_cluster(settings: Settings) -> SpecCluster:
         "cls": Scheduler,
         "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
     }
+    # In a thread of its own, so that Ctrl-C reaches the caller all the while.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_start_deaf_to_interrupts, workers, scheduler).result()
+
+
+def _start_deaf_to_interrupts(workers: dict[int, Any], scheduler: dict[str, Any]) -> SpecCluster:
+    """Start a cluster whose processes do not see Ctrl-C: it is for the caller to end them.
+
+    A terminal sends SIGINT to every process of the command. Threads and processes inherit
+    from who starts them which signals are blocked, those that are started later as well.
+    """
+    resource_tracker.ensure_running()  # when it starts, it unblocks SIGINT
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     with dask.config.set(DASK_CONFIG):
         return SpecCluster(workers=workers, scheduler=scheduler, name="longform", silence_logs=40)
 

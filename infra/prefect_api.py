@@ -51,6 +51,13 @@ def configured_address(environment: Mapping[str, str]) -> ServerAddress | None:
     return ServerAddress(api_url=url, ui_url=url.removesuffix("/").removesuffix("/api"))
 
 
+def address_source(environment: Mapping[str, str]) -> str | None:
+    """Return what `configured_address` goes by: the environment or a profile; None: neither."""
+    if environment.get("PREFECT_API_URL"):
+        return "environment PREFECT_API_URL"
+    return "active Prefect profile" if _profile(environment).get("PREFECT_API_URL") else None
+
+
 def _profile(environment: Mapping[str, str]) -> dict[str, str]:
     home = Path(environment.get("PREFECT_HOME") or Path.home() / ".prefect")
     path = Path(environment.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from distributed import Client, get_worker
+from pydantic import TypeAdapter
 
-from longform.progress import MicroDone
+from longform.progress import ChunkEvent
+
+_EVENTS: TypeAdapter[ChunkEvent] = TypeAdapter(ChunkEvent)
 
 
 def recording_run_id(run_id: str, number: int) -> str:
@@ -13,14 +16,14 @@ def recording_run_id(run_id: str, number: int) -> str:
     return f"{run_id}/{number}"
 
 
-def publisher(run_id: str) -> Callable[[MicroDone], None]:
-    """Return a function that tells the flow of run `run_id` about a micro chunk.
+def publisher(run_id: str) -> Callable[[ChunkEvent], None]:
+    """Return a function that tells the flow of run `run_id` how a macro chunk gets on.
 
     It must be called in a task on a Dask worker.
     """
     worker = get_worker()
 
-    def publish(event: MicroDone) -> None:
+    def publish(event: ChunkEvent) -> None:
         worker.log_event(_topic(run_id), {"run_id": run_id, "event": event.model_dump()})
 
     return publish
@@ -28,7 +31,7 @@ def publisher(run_id: str) -> Callable[[MicroDone], None]:
 
 @contextmanager
 def subscription(
-    client: Client, run_id: str, handler: Callable[[str, MicroDone], None]
+    client: Client, run_id: str, handler: Callable[[str, ChunkEvent], None]
 ) -> Iterator[None]:
     """Call `handler`, in a thread of the client, for every message of run `run_id`.
 
@@ -38,7 +41,7 @@ def subscription(
 
     def receive(message: tuple[float, dict[str, object]]) -> None:
         told = message[1]
-        handler(str(told["run_id"]), MicroDone.model_validate(told["event"]))
+        handler(str(told["run_id"]), _EVENTS.validate_python(told["event"]))
 
     client.subscribe_topic(_topic(run_id), receive)
     try:

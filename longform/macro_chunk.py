@@ -26,19 +26,19 @@ from longform.media.extract import extract_all, extract_window
 from longform.media.recording import Recording
 from longform.media.work_store import WorkFile, WorkRun, read_blocks
 from longform.params import FrozenModel, TranscribeParams
-from longform.progress import MicroDone
+from longform.progress import ChunkBegun, ChunkEvent, MicroDone
 from longform.settings import Settings
 from longform.speech.batching import Batcher, Stream
 from longform.speech.engine import DecodeOptions, EngineSpec, MicroResult
 from longform.speech.engine_choice import decode_options, worker_engine
 from longform.speech.missing import unheard
-from longform.timeline import Span, to_seconds
+from longform.timeline import Span, clock
 from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.coverage import overlaid
 from longform.transcript.page.material import Peaks
 from longform.transcript.segment import ChunkResult, Interval
 
-OnMicroDone = Callable[[MicroDone], None]
+OnChunkEvent = Callable[[ChunkEvent], None]
 
 
 class WindowAudio(FrozenModel):
@@ -118,14 +118,8 @@ class MacroChunkJob(FrozenModel):
         return f"{self.name}{channel} {clock(self.start_sample)}-{clock(self.end_sample)}"
 
 
-def clock(sample: int) -> str:
-    """Return a position on the timeline as h:mm:ss."""
-    seconds = int(to_seconds(sample))
-    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
 async def run_macro_chunk(
-    job: MacroChunkJob, settings: Settings, on_micro_done: OnMicroDone
+    job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent
 ) -> ChunkResult:
     """Transcribe `job` with this process's engine and put the result into the chunk store.
 
@@ -136,13 +130,22 @@ async def run_macro_chunk(
         UnknownModelError, WeightsError: this host has not the weights that were pinned.
     """
     batcher = await asyncio.to_thread(worker_engine, job.engine, settings)
-    result = await transcribe_macro_chunk(job, batcher, on_micro_done)
+    on_event(
+        ChunkBegun(
+            macro_chunk=job.index,
+            channel=job.channel,
+            worker=worker_name(),
+            start_sample=job.start_sample,
+            end_sample=job.end_sample,
+        )
+    )
+    result = await transcribe_macro_chunk(job, batcher, on_event)
     await asyncio.to_thread(ChunkStore(job.chunk_store_url).put, result)
     return result
 
 
 async def transcribe_macro_chunk(
-    job: MacroChunkJob, batcher: Batcher, on_micro_done: OnMicroDone
+    job: MacroChunkJob, batcher: Batcher, on_event: OnChunkEvent
 ) -> ChunkResult:
     """Transcribe one macro chunk; the coverage of the result tiles what was decoded.
 
@@ -156,7 +159,7 @@ async def transcribe_macro_chunk(
     damage = DamageReport()
     position = job.heard_span.start_sample
     with batcher.open_stream(job.options) as stream:
-        decoding = _Decoding(job, stream, on_micro_done)
+        decoding = _Decoding(job, stream, on_event)
         try:
             async with aclosing(_read(job, damage)) as blocks:
                 async for block in blocks:
@@ -198,10 +201,10 @@ async def discard_audio(job: MacroChunkJob, spool: WorkRun) -> None:
 class _Decoding:
     """The micro chunks of one macro chunk on their way through the engine."""
 
-    def __init__(self, job: MacroChunkJob, stream: Stream, on_micro_done: OnMicroDone) -> None:
+    def __init__(self, job: MacroChunkJob, stream: Stream, on_event: OnChunkEvent) -> None:
         self._job = job
         self._stream = stream
-        self._on_micro_done = on_micro_done
+        self._on_event = on_event
         self._waiting: list[asyncio.Task[_Heard]] = []
 
     async def add(self, chunks: Sequence[MicroChunk]) -> None:
@@ -234,15 +237,16 @@ class _Decoding:
 
     async def _tell(self, future: "asyncio.Future[MicroResult]", chunk: MicroChunk) -> "_Heard":
         result = await future
+        last = result.segments[-1] if result.segments else None
         event = MicroDone(
             macro_chunk=self._job.index,
             channel=self._job.channel,
             worker=worker_name(),
             end_sample=chunk.span.end_sample,
-            num_samples=chunk.span.num_samples,
-            text=" ".join(segment.text.strip() for segment in result.segments),
+            text=last.text.strip() if last else "",
+            text_sample=last.start_sample if last else 0,
         )
-        self._on_micro_done(event)
+        self._on_event(event)
         # Only there is it known where speech is, and are words timed to it.
         is_known = self._job.params.chunking == "vad" and self._job.params.task == "transcribe"
         missing = unheard(chunk, result.segments) if is_known else ()

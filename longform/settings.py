@@ -1,5 +1,6 @@
 """`Settings`: what the operator of this machine decides, read once from LONGFORM_* variables."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,8 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from longform.errors import ParameterError
+
+ENV_PREFIX = "LONGFORM_"
 
 
 class Settings(BaseSettings):
@@ -16,7 +19,7 @@ class Settings(BaseSettings):
     `LONGFORM_`, in the process that needs it: a worker on another host reads its own.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LONGFORM_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="ignore")
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".longform",
@@ -120,9 +123,18 @@ class Settings(BaseSettings):
 
         Secrets are left out: a child inherits them, another host has its own.
         """
-        secrets = {name for name, value in self if isinstance(value, SecretStr)}
-        values = self.model_dump(mode="json", exclude_none=True, exclude=secrets)
-        return {f"LONGFORM_{name.upper()}": str(value) for name, value in values.items()}
+        values = self.model_dump(mode="json", exclude_none=True, exclude=set(SECRETS))
+        return {variable_name(name): str(value) for name, value in values.items()}
+
+
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None
+)
+
+
+def variable_name(setting: str) -> str:
+    """Return the environment variable that a setting is read from."""
+    return f"{ENV_PREFIX}{setting.upper()}"
 
 
 def with_overrides(settings: Settings, **overrides: object) -> Settings:
@@ -139,3 +151,8 @@ def with_overrides(settings: Settings, **overrides: object) -> Settings:
         raise ParameterError(
             f"{first['loc'][0]}: {first['msg']}, not {first['input']!r}"
         ) from error
+
+
+def is_in_environment(setting: str) -> bool:
+    """Tell whether an environment variable sets it; their case does not matter."""
+    return variable_name(setting) in {name.upper() for name in os.environ}

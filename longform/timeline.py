@@ -20,6 +20,12 @@ def to_seconds(samples: int) -> float:
     return samples / SAMPLE_RATE_HZ
 
 
+def clock(sample: int) -> str:
+    """Return a position on the timeline as h:mm:ss."""
+    seconds = int(to_seconds(sample))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Span:
     """A half-open interval of samples, `[start_sample, end_sample)`, never negative in length.

@@ -22,7 +22,7 @@ def longform(tmp_path: Path) -> Run:
         return subprocess.run(
             [sys.executable, "-m", "cli", *map(str, arguments)],
             cwd=tmp_path,
-            env=_clean_environment(tmp_path) | environment,
+            env=clean_environment(tmp_path) | environment,
             capture_output=True,
             text=True,
             timeout=240,
@@ -42,7 +42,8 @@ def longform_with_server(longform: Run, prefect_server: ServerAddress) -> Run:
     return run
 
 
-def _clean_environment(home: Path) -> dict[str, str]:
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return an environment with nothing of ours or of Prefect's but an empty home."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -48,6 +48,13 @@ def test_two_recordings_one_of_them_known(longform_with_server: Command, tmp_pat
         for stem in ("welcome", "again")
         for suffix in ("json", "srt", "vtt", "txt", "tsv", "html")
     }
+    # Another machine has no records of them, but the server knows.
+    listed = longform_with_server("runs", "--json", LONGFORM_HOME=str(tmp_path / "other"))
+    runs = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert {("welcome.flac", "complete"), ("again.flac", "complete")} <= {
+        (run["source_name"], run["state"]) for run in runs
+    }
+    assert first["run_url"] in {run["run_url"] for run in runs}
 
 
 @pytest.fixture
