@@ -4,16 +4,13 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-import dask
 from distributed import KilledWorker
 
+from flows.attempts import ChunkAttempts
 from flows.cluster import RunCluster
-from flows.macro_chunk import run_macro_chunk
-from flows.outcome import outcome
 from flows.progress import ChannelProgress
 from flows.termination import end
-from infra.cluster import GPU
-from longform.errors import LongformError
+from longform.errors import ClusterLostError, LongformError, OutputError
 from longform.macro_chunk import MacroChunkJob, discard_audio
 from longform.media.work_store import WorkRun
 from longform.settings import Settings
@@ -24,6 +21,8 @@ from longform.transcript.segment import ChunkResult
 # Beyond the chunks that run, as many again wait at the cluster: enough that no slot idles,
 # few enough that workers which join late still get some and that spooled audio stays small.
 WINDOW_PER_SLOT = 2
+# What befalls one chunk in this way befalls all: a store that is full, a cluster that is gone.
+FATAL = (ClusterLostError, OutputError)
 
 
 class ChunkDispatcher:
@@ -41,7 +40,7 @@ class ChunkDispatcher:
         self._store = store
         self._spool = spool
         self._progress = progress
-        self._settings = settings
+        self._attempts = ChunkAttempts(cluster, store, settings)
         self._tasks: list[asyncio.Task[None]] = []
         self.results: list[ChunkResult] = []
         self.failures: list[FailedSpan] = []
@@ -69,19 +68,25 @@ class ChunkDispatcher:
         self._progress.chunk_done(result, cached=True)
 
     async def submit(self, job: MacroChunkJob) -> None:
-        """Send a chunk to the cluster; returns once there is room for the next."""
+        """Send a chunk to the cluster; returns once there is room for the next.
+
+        Raises:
+            ClusterLostError, OutputError: what no other chunk would be spared.
+        """
         await self._cluster.load_engine()
         self._tasks.append(asyncio.create_task(self._run(job)))
         while len(running := self._running()) >= self._cluster.slots * WINDOW_PER_SLOT:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
 
     def _running(self) -> list[asyncio.Task[None]]:
-        return [task for task in self._tasks if not task.done()]
+        for task in self._tasks:
+            if task.done():
+                task.result()  # it failed in a way that no other chunk would be spared
+        self._tasks = [task for task in self._tasks if not task.done()]
+        return self._tasks
 
     async def _run(self, job: MacroChunkJob) -> None:
-        with dask.annotate(resources={GPU: 1 / self._settings.slots_per_worker}):
-            future = run_macro_chunk.submit(job, job.address, as_subflow=self._settings.subflows)
-        ended = await outcome(future)
+        ended = await self._attempts.outcome(job)
         await discard_audio(job, self._spool)
         if isinstance(ended, ChunkResult):
             # Workers on other hosts may keep their results where this process cannot see them.
@@ -89,6 +94,8 @@ class ChunkDispatcher:
             self.results.append(ended)
             self._progress.chunk_done(ended, cached=False)
             return
+        if isinstance(ended, FATAL):
+            raise ended
         self.errors.append(ended)
         self.failures.append(FailedSpan(job.index, job.span, reason(ended)))
         self._progress.chunk_failed(job.index, job.span.num_samples)

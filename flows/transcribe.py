@@ -13,6 +13,7 @@ from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
 from flows.chunks import ChunkOutcomes, transcribe_chunks
+from flows.lifetime import orderly
 from flows.progress import ProgressReporter
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
@@ -56,6 +57,7 @@ def run_name() -> str:
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
 )
+@orderly
 async def transcribe(
     media_url: Annotated[str, Field(description="Recording: http(s) or object store URL, or path")],
     params: TranscribeParams = DEFAULT_PARAMS,
@@ -97,6 +99,7 @@ async def transcribe(
                 params=params,
                 engine=await choose_engine(params, settings),
                 chunk_store_url=settings.chunk_store_url,
+                use_cache=use_cache,
             )
             progress.stage("transcribing")
             outcomes = await transcribe_chunks(

@@ -1,7 +1,8 @@
 """One run: what was asked for and found out, and the jobs and cache keys that follow from it."""
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from longform import __version__
@@ -35,6 +36,8 @@ class Run:
     engine: EngineSpec
     chunk_store_url: str
     channel: int | None = None  # the one that `recording` reads, from 1; None: the mix
+    execution: str = field(default_factory=lambda: secrets.token_hex(8))  # this try of the run
+    use_cache: bool = True
 
     def by_channel(self) -> "tuple[Run, ...]":
         """Return the runs of the channels, where those are asked for and there are several.
@@ -68,6 +71,8 @@ class Run:
         return MacroChunkJob(
             key=self.key(chunk),
             run_id=self.run_id,
+            execution=self.execution,
+            use_cache=self.use_cache,
             name=self.recording.source.name,
             index=chunk.index,
             channel=self.channel,

@@ -27,6 +27,14 @@ class OutputPlace(Protocol):
         """Write a file so that its readers see all of the old one or all of the new one."""
         ...
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one of that name; return whether it was written."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file; that it is gone already is no error."""
+        ...
+
 
 def open_place(target: str) -> OutputPlace:
     """Return the place that a path or a URL names; touches nothing.
