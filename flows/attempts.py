@@ -13,7 +13,7 @@ from flows.orphans import close_task_run
 from flows.outage import is_outage, wait_for_api
 from flows.outcome import outcome
 from infra.cluster import GPU
-from longform.macro_chunk import ChunkHeld, MacroChunkJob
+from longform.macro_chunk import ChunkHeld, MacroChunkJob, quarantined
 from longform.settings import Settings
 from longform.transcript.chunk_claims import ChunkClaims
 from longform.transcript.chunk_store import ChunkStore
@@ -47,6 +47,9 @@ class ChunkAttempts:
                 result = await asyncio.to_thread(self._store.get, job.key)
                 if result is not None:
                     return result
+            deaths = await asyncio.to_thread(claims.settle, job.key, job.execution)
+            if deaths.is_quarantined:
+                return quarantined(deaths)
             ended = await self._attempt(job)
             if isinstance(ended, KilledWorker):
                 given_up += 1

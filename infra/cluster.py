@@ -40,6 +40,9 @@ DASK_CONFIG = {
     # Dask looks at every thread's stack 100 times a second, for pages that we do not serve.
     "distributed.worker.profile.enabled": False,
 }
+# A worker process that dies is started again by its nanny. Dask would close that nanny after 15 s,
+# which on a busy machine is before the new process has imported all it needs.
+LOST_WORKER = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
 
 
 class ExistingCluster:
@@ -100,6 +103,8 @@ def local_cluster(settings: Settings) -> SpecCluster:
         "cls": Scheduler,
         "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
     }
+    # Dask reads this one when a worker dies, so it is set for good.
+    dask.config.set(LOST_WORKER)
     # In a thread of its own, so that Ctrl-C reaches the caller all the while.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_start_deaf_to_interrupts, workers, scheduler).result()

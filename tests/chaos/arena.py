@@ -1,0 +1,206 @@
+"""Where jobs are killed and resumed: a real server, a real Dask cluster, a real process per run."""
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from distributed import Client
+
+from infra.cluster import local_cluster
+from infra.prefect_api import ServerAddress
+from longform.settings import Settings
+from tests.chaos import kill_points
+from tests.conftest import REPO_ROOT
+from tests.support.scripted_engine import SCRIPT_VARIABLE
+
+ENGINE = "tests.support.scripted_engine:create"
+PATIENCE_SEC = 180.0
+NUM_CHUNKS = 20
+FILES_THAT_STAY = ("chunks", "out")
+OPEN_STATES = ["PENDING", "RUNNING", "CANCELLING"]
+VOLATILE = ("processing_duration_sec", "speedup", "run_url", "files")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one kill."""
+
+    role: str
+    step: int
+    was_killed: bool
+    num_extra: int  # engine calls beyond those of an undisturbed run
+    is_same: bool  # the transcript, byte by byte
+    leftovers: tuple[str, ...]
+    open_runs: tuple[str, ...]
+    trouble: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the job survived as it should."""
+        clean = not (self.leftovers or self.open_runs or self.trouble)
+        return self.is_same and clean and self.num_extra <= 1
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a job gives, and costs, when nobody dies."""
+
+    files: dict[str, bytes]
+    num_calls: int
+    steps: dict[str, int]  # persisted steps, by role
+
+
+@dataclass(frozen=True)
+class Arena:
+    """The machinery that stays while runs and workers die."""
+
+    base: Path
+    media: Path
+    chunk_sec: int
+    client: Client
+    server: ServerAddress
+    subflows: bool
+
+    def undisturbed(self) -> Undisturbed:
+        """Run the job once in peace."""
+        job = self._folder("nobody", 0)
+        assert self._run(job) == 0, "the undisturbed run failed"
+        (in_worker,) = self.client.run(kill_points.steps_of, str(job)).values()
+        in_flow = int((self.base / f"steps-{job.name}").read_text())
+        found = Undisturbed(_files(job), self._num_calls(), {"flow": in_flow, "worker": in_worker})
+        assert len(list((job / "chunks").glob("*/*.json"))) >= NUM_CHUNKS, "too few chunks"
+        return found
+
+    def kill(self, role: str, step: int, undisturbed: Undisturbed) -> Verdict:
+        """Kill the process of a role at a step, resume where that is needed, and look."""
+        job = self._folder(role, step)
+        trouble = ""
+        code = self._run(job)
+        was_killed = (self.base / f"died-{role}-{step:03}").exists()
+        if code != 0:
+            expected = role == "flow" and was_killed
+            trouble = "" if expected else f"the first run ended with {code}"
+            if (code := self._run(job)) != 0:
+                trouble = f"the second run ended with {code}"
+        files = {} if trouble else _files(job)
+        verdict = Verdict(
+            role=role,
+            step=step,
+            was_killed=was_killed,
+            num_extra=self._num_calls() - undisturbed.num_calls,
+            is_same=files == undisturbed.files,
+            leftovers=(*_leftovers(job), *_processes(job)),
+            open_runs=self._open_runs(),
+            trouble=trouble,
+        )
+        if verdict.is_good:
+            shutil.rmtree(job)
+        return verdict
+
+    def _folder(self, role: str, step: int) -> Path:
+        job = self.base / f"kill-{role}-{step:03}"
+        job.mkdir()
+        (self.base / "calls.jsonl").write_text("")
+        orders = {"calls_file": str(self.base / "calls.jsonl")}
+        (self.base / "script.json").write_text(json.dumps(orders))
+        self.client.wait_for_workers(1, PATIENCE_SEC)
+        self.client.run(kill_points.watch, "worker")
+        return job
+
+    def _num_calls(self) -> int:
+        lines = (self.base / "calls.jsonl").read_text().splitlines()
+        return sum(len(json.loads(line)) for line in lines)
+
+    def _run(self, job: Path) -> int:
+        from tests.chaos import child
+
+        environment = {
+            "LONGFORM_HOME": str(job),
+            "LONGFORM_CLUSTER": self.client.scheduler.address,
+            "LONGFORM_ENGINE": ENGINE,
+            "LONGFORM_SLOTS_PER_WORKER": "1",
+            "LONGFORM_SUBFLOWS": str(self.subflows),
+        }
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([child.__name__])
+        arguments = (self.media, job, self.chunk_sec, environment)
+        process = context.Process(target=child.run_flow, args=arguments)
+        process.start()
+        process.join(PATIENCE_SEC)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            return -1
+        return int(process.exitcode)
+
+    def _open_runs(self) -> tuple[str, ...]:
+        wanted = {"flow_runs": {"state": {"type": {"any_": OPEN_STATES}}}}
+        answer = httpx.post(
+            f"{self.server.api_url}/flow_runs/filter", json=wanted, trust_env=False, timeout=60
+        )
+        return tuple(run["name"] for run in answer.raise_for_status().json())
+
+
+def _files(job: Path) -> dict[str, bytes]:
+    """Return the transcript, without what says when and where it was made."""
+    files = {path.name: path.read_bytes() for path in (job / "out").iterdir()}
+    for name in [name for name in files if name.endswith(".html")]:
+        del files[name]  # it holds the JSON
+    for name in [name for name in files if name.endswith(".json")]:
+        document: dict[str, Any] = json.loads(files[name])
+        for key in VOLATILE:
+            document.pop(key, None)
+        files[name] = json.dumps(document).encode()
+    return files
+
+
+def _leftovers(job: Path) -> tuple[str, ...]:
+    """Return what lies in the folder of a job beside its results."""
+    paths = [path for path in job.rglob("*") if path.is_file()]
+    return tuple(
+        str(path.relative_to(job))
+        for path in paths
+        if path.relative_to(job).parts[0] not in FILES_THAT_STAY
+        or path.name.startswith(".")
+        or path.suffix in (".claim", ".tmp", ".partial")
+        or "deaths" in path.parts
+    )
+
+
+def _processes(job: Path) -> tuple[str, ...]:
+    """Return the processes that name the folder in their command line: decoders."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any(f"{job}/" in part for part in process.info["cmdline"] or ()):
+            found.append(f"process {process.pid}")
+    return tuple(found)
+
+
+@contextmanager
+def open_arena(
+    base: Path, media: Path, chunk_sec: int, server: ServerAddress, *, subflows: bool
+) -> Iterator[Arena]:
+    """Start a cluster of one worker process with the scripted engine."""
+    base.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SCRIPT_VARIABLE, str(base / "script.json"))
+        (base / "script.json").write_text("{}")
+        for name, value in server.environment().items():
+            patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", str(REPO_ROOT))
+        patch.setenv("PREFECT_LOGGING_LEVEL", "ERROR")
+        settings = Settings(home=base / "cluster", engine=ENGINE, workers=1, slots_per_worker=1)
+        with (
+            local_cluster(settings) as cluster,
+            Client(cluster.scheduler_address, set_as_default=False) as client,
+        ):
+            client.wait_for_workers(1, PATIENCE_SEC)
+            yield Arena(base, media, chunk_sec, client, server, subflows)
