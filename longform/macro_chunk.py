@@ -171,7 +171,7 @@ def quarantined(deaths: ChunkDeaths) -> ChunkQuarantinedError:
     """Return the error that names what a chunk has done."""
     return ChunkQuarantinedError(
         f"{len(deaths.workers)} worker processes died on it ({', '.join(deaths.workers)}), most "
-        "often for want of memory; it is not tried again before `longform clean --quarantine`"
+        "often for want of memory; `longform clean --quarantine` lets it be tried again"
     )
 
 

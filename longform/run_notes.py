@@ -1,77 +1,69 @@
 """Notes of which process carries out which run, so that runs of dead processes can be found.
 
-One file per run, on the machine that carries it out; removed when the run ends. A process that
-is killed leaves its note, and whoever looks next on that machine finds the process gone.
+One empty file per run, on the machine that carries it out; its name says everything, so that it
+is there whole or not at all. It is removed when the run ends. A process that is killed leaves its
+note, and whoever looks next on that machine finds the process gone.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from longform.media.work_lease import process_start, this_machine
-from longform.params import FrozenModel
 
-
-class RunNote(FrozenModel):
-    """The process of one run."""
-
-    run_id: str
-    machine: str
-    pid: int
-    process_start: str
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether the process is gone: it ended, or the machine was started anew."""
-        if self.machine == this_machine():
-            return process_start(self.pid) != self.process_start
-        host, boot, *_ = self.machine.split(" ")
-        this_host, this_boot, *_ = this_machine().split(" ")
-        return host == this_host and boot != this_boot
+_NOTE = re.compile(
+    r"(?P<run>[0-9a-f-]{36})\.(?P<host>[0-9a-f]{16})\.(?P<boot>[0-9a-f]{16})"
+    r"\.(?P<pid>[0-9]+)\.(?P<start>[0-9]+)"
+)
 
 
 @contextmanager
 def noted(home: Path, run_id: str) -> Iterator[None]:
-    """Keep a note of this process while it carries out a run."""
-    path = _folder(home) / f"{run_id}.json"
-    note = RunNote(
-        run_id=run_id,
-        machine=this_machine(),
-        pid=os.getpid(),
-        process_start=process_start(os.getpid()) or "",
-    )
+    """Keep a note of this process while it carries out a run (a UUID)."""
+    host, boot = _machine()
+    start = process_start(os.getpid()) or 0
+    note = _folder(home) / f"{run_id}.{host}.{boot}.{os.getpid()}.{start}"
     with suppress(OSError):  # a run does not fail for want of a note
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(note.model_dump_json())
-        partial.replace(path)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
     try:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()
+            note.unlink()
 
 
 def dead_runs(home: Path) -> list[str]:
-    """Return the runs whose processes are gone, by their ids."""
-    found = []
-    for path in sorted(_folder(home).glob("*.json")):
-        try:
-            note = RunNote.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue
-        if note.is_dead:
-            found.append(note.run_id)
-    return found
+    """Return the runs of this machine whose processes are gone, by their ids."""
+    notes = (_NOTE.fullmatch(path.name) for path in sorted(_folder(home).glob("*")))
+    return [note["run"] for note in notes if note is not None and _is_dead(note)]
 
 
 def forget_run(home: Path, run_id: str) -> None:
-    """Remove the note of a run."""
-    with suppress(OSError):
-        (_folder(home) / f"{run_id}.json").unlink()
+    """Remove the notes of a run."""
+    for path in _folder(home).glob(f"{run_id}.*"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _is_dead(note: re.Match[str]) -> bool:
+    """Tell whether a process has ended, or its machine was started anew since."""
+    host, boot = _machine()
+    if note["host"] != host:
+        return False  # of a machine that shares the folder
+    return note["boot"] != boot or process_start(int(note["pid"])) != note["start"]
+
+
+def _machine() -> tuple[str, str]:
+    host, _, rest = this_machine().partition(" ")
+    return _digest(host), _digest(rest.split(" ")[0])
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def _folder(home: Path) -> Path:

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 CLAIM_TTL_SEC = 60.0  # seconds; what a dead claimant on another machine costs a waiter at most
 RENEW_SEC = 15.0  # seconds: four renewals must fail or be late before the claim is void
 POLL_SEC = 1.0  # seconds between two looks of a waiter
+DEATHS = "deaths"  # folder of the chunk store
 MAX_DEATHS = 3  # after the first a chunk runs alone in its process, so it is not a neighbour's
 
 _held: set[str] = set()  # claims that this process holds
@@ -77,7 +78,7 @@ class ChunkClaims:
     def __init__(self, root: str, ttl_sec: float = CLAIM_TTL_SEC) -> None:
         self._root = root.rstrip("/")
         self._ttl_sec = ttl_sec
-        self._deaths = RecordStore(f"{self._root}/deaths", ChunkDeaths)
+        self._deaths = RecordStore(f"{self._root}/{DEATHS}", ChunkDeaths)
 
     @asynccontextmanager
     async def hold(

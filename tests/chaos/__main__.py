@@ -34,7 +34,17 @@ def campaign(arena: Arena, count: int) -> Iterator[Verdict]:
 
 def table(verdicts: dict[str, list[Verdict]]) -> list[str]:
     """Return a row for each recording and role."""
-    head = ("recording", "killed", "runs", "kills", "extra max", "extra sum", "differ", "left")
+    head = (
+        "recording",
+        "killed",
+        "runs",
+        "kills",
+        "extra max",
+        "extra sum",
+        "differ",
+        "left",
+        "open",
+    )
     lines = [f"{head[0]:14}{head[1]:8}" + "".join(f"{one:>11}" for one in head[2:])]
     for name, found in verdicts.items():
         for role in dict.fromkeys(one.role for one in found):
@@ -45,7 +55,8 @@ def table(verdicts: dict[str, list[Verdict]]) -> list[str]:
                 max(one.num_extra for one in some),
                 sum(one.num_extra for one in some),
                 sum(not one.is_same for one in some),
-                sum(bool(one.leftovers or one.open_runs) for one in some),
+                sum(bool(one.leftovers or one.trouble) for one in some),
+                sum(bool(one.open_runs) for one in some),
             )
             lines.append(f"{name:14}{role:8}" + "".join(f"{one:>11}" for one in figures))
     return lines

@@ -25,6 +25,8 @@ ENGINE = "tests.support.scripted_engine:create"
 PATIENCE_SEC = 180.0
 NUM_CHUNKS = 20
 FILES_THAT_STAY = ("chunks", "out")
+# Before its note is written, only Prefect's heartbeats tell that a run lost its process.
+STEPS_OF_THE_NOTE = 2
 OPEN_STATES = ["PENDING", "RUNNING", "CANCELLING"]
 VOLATILE = ("processing_duration_sec", "speedup", "run_url", "files")
 
@@ -45,7 +47,8 @@ class Verdict:
     @property
     def is_good(self) -> bool:
         """Whether the job survived as it should."""
-        clean = not (self.leftovers or self.open_runs or self.trouble)
+        is_unknown = self.role == "flow" and self.step <= STEPS_OF_THE_NOTE
+        clean = not (self.leftovers or self.trouble or (self.open_runs and not is_unknown))
         return self.is_same and clean and self.num_extra <= 1
 
 
@@ -83,6 +86,7 @@ class Arena:
         """Kill the process of a role at a step, resume where that is needed, and look."""
         job = self._folder(role, step)
         trouble = ""
+        open_before = self._open_runs()
         code = self._run(job)
         was_killed = (self.base / f"died-{role}-{step:03}").exists()
         if code != 0:
@@ -98,7 +102,7 @@ class Arena:
             num_extra=self._num_calls() - undisturbed.num_calls,
             is_same=files == undisturbed.files,
             leftovers=(*_leftovers(job), *_processes(job)),
-            open_runs=self._open_runs(),
+            open_runs=tuple(sorted(self._open_runs() - open_before)),
             trouble=trouble,
         )
         if verdict.is_good:
@@ -141,12 +145,12 @@ class Arena:
             return -1
         return int(process.exitcode)
 
-    def _open_runs(self) -> tuple[str, ...]:
+    def _open_runs(self) -> set[str]:
         wanted = {"flow_runs": {"state": {"type": {"any_": OPEN_STATES}}}}
         answer = httpx.post(
             f"{self.server.api_url}/flow_runs/filter", json=wanted, trust_env=False, timeout=60
         )
-        return tuple(run["name"] for run in answer.raise_for_status().json())
+        return {run["id"] for run in answer.raise_for_status().json()}
 
 
 def _files(job: Path) -> dict[str, bytes]:

@@ -22,10 +22,12 @@ PARAMS = TranscribeParams(macro_chunk_size_sec=30)
 
 
 async def run(out: Path, **options: object) -> TranscribeOutput:
+    """Run the flow with chunks short enough for several of them."""
     return await transcribe(str(WELCOME), PARAMS, output_dir=str(out), **options)
 
 
 def texts(output: TranscribeOutput) -> list[str]:
+    """Return what must be equal where two transcripts are."""
     return [segment.text for segment in output.segments]
 
 
@@ -74,6 +76,7 @@ async def test_a_poison_chunk_is_named_and_the_rest_completes(stage: Stage, tmp_
     assert not list((tmp_path / "chunks").rglob("*.claim"))
 
 
+@pytest.mark.full
 async def test_a_neighbour_of_a_death_is_not_blamed(stage: Stage, tmp_path: Path) -> None:
     """Chunks that share a process with a dying one are transcribed, whatever Dask counts."""
     whole = await run(tmp_path / "a", use_cache=False)
