@@ -16,6 +16,7 @@ from prefect.states import Cancelled
 
 from flows.orphans import close_dead_runs, close_subflows
 from flows.termination import end
+from infra.settings_variable import apply_settings_variable
 from longform.run_notes import noted
 from longform.settings import Settings
 
@@ -46,6 +47,7 @@ def orderly(
 
     @functools.wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        await apply_settings_variable()  # it may name the home
         run_id, ending, home = str(flow_run.id), Ending(), Settings().home
         closing = asyncio.create_task(close_dead_runs(home))
         try:
@@ -56,8 +58,9 @@ def orderly(
                 finally:
                     await asyncio.shield(close_subflows(run_id, cancelled=ending.is_cancelled))
         except asyncio.CancelledError:
-            if not ending.is_cancelled:
+            if not ending.is_cancelled or (task := asyncio.current_task()) is None:
                 raise
+            task.uncancel()
             state: Any = Cancelled(message="cancelled; finished chunks are kept")
             return cast("R", state)  # Prefect takes a returned state for the run's own
         finally:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from flows.chunks import ChunkOutcomes, transcribe_chunks
 from flows.lifetime import orderly
+from flows.outage import if_reachable
 from flows.progress import ProgressReporter
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
@@ -122,7 +123,7 @@ async def transcribe(
         target = settings.output_target(output_dir, deployed=deployment.id is not None)
         output = await write_outputs(output, output_formats, target)
         record.finish(output)
-        await publish_summary(output, outcomes.results, outcomes.num_cached)
+        await if_reachable(lambda: publish_summary(output, outcomes.results, outcomes.num_cached))
         progress.stage("done")
     return ended(conclude(output, outcomes, params))
 

@@ -24,6 +24,7 @@ from tests.support.scripted_engine import SCRIPT_VARIABLE
 ENGINE = "tests.support.scripted_engine:create"
 PATIENCE_SEC = 180.0
 NUM_CHUNKS = 20
+NUM_MISSING = 2
 FILES_THAT_STAY = ("chunks", "out")
 # Before its note is written, only Prefect's heartbeats tell that a run lost its process.
 STEPS_OF_THE_NOTE = 2
@@ -32,11 +33,27 @@ VOLATILE = ("processing_duration_sec", "speedup", "run_url", "files")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What came of one kill."""
+class KillPoint:
+    """Who dies before which of its persisted steps, and from where the job starts.
+
+    `first` is the first of `NUM_MISSING` chunks that are still to be done, the others lie in the
+    chunk store already; None: all of them are to be done.
+    """
 
     role: str
     step: int
+    first: int | None
+
+    def __str__(self) -> str:
+        of = "the whole job" if self.first is None else f"chunk {self.first}"
+        return f"{self.role} at step {self.step} of {of}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one kill."""
+
+    point: "KillPoint"
     was_killed: bool
     num_extra: int  # engine calls beyond those of an undisturbed run
     is_same: bool  # the transcript, byte by byte
@@ -47,7 +64,7 @@ class Verdict:
     @property
     def is_good(self) -> bool:
         """Whether the job survived as it should."""
-        is_unknown = self.role == "flow" and self.step <= STEPS_OF_THE_NOTE
+        is_unknown = self.point.role == "flow" and self.point.step <= STEPS_OF_THE_NOTE
         clean = not (self.leftovers or self.trouble or (self.open_runs and not is_unknown))
         return self.is_same and clean and self.num_extra <= 1
 
@@ -57,6 +74,7 @@ class Undisturbed:
     """What a job gives, and costs, when nobody dies."""
 
     files: dict[str, bytes]
+    chunks: Path  # its chunk store
     num_calls: int
     steps: dict[str, int]  # persisted steps, by role
 
@@ -72,35 +90,37 @@ class Arena:
     server: ServerAddress
     subflows: bool
 
-    def undisturbed(self) -> Undisturbed:
-        """Run the job once in peace."""
-        job = self._folder("nobody", 0)
+    def undisturbed(self, whole: "Undisturbed | None" = None) -> Undisturbed:
+        """Run the job once in peace: all of it, or from near its end where it is known."""
+        job = self._folder(KillPoint("nobody", 0 if whole is None else 1, None))
+        if whole is not None:
+            _prepare(job, whole, 0)
         assert self._run(job) == 0, "the undisturbed run failed"
         (in_worker,) = self.client.run(kill_points.steps_of, str(job)).values()
         in_flow = int((self.base / f"steps-{job.name}").read_text())
-        found = Undisturbed(_files(job), self._num_calls(), {"flow": in_flow, "worker": in_worker})
-        assert len(list((job / "chunks").glob("*/*.json"))) >= NUM_CHUNKS, "too few chunks"
-        return found
+        steps = {"flow": in_flow, "worker": in_worker}
+        assert len(_records(job / "chunks")) >= NUM_CHUNKS, "too few chunks"
+        return Undisturbed(_files(job), job / "chunks", self._num_calls(), steps)
 
-    def kill(self, role: str, step: int, undisturbed: Undisturbed) -> Verdict:
-        """Kill the process of a role at a step, resume where that is needed, and look."""
-        job = self._folder(role, step)
-        trouble = ""
-        open_before = self._open_runs()
+    def kill(self, point: KillPoint, whole: Undisturbed) -> Verdict:
+        """Kill a process, resume the job where that is needed, and look at what there is."""
+        job = self._folder(point)
+        expected_calls = whole.num_calls
+        if point.first is not None:
+            expected_calls = _prepare(job, whole, point.first)
+        open_before, trouble = self._open_runs(), ""
         code = self._run(job)
-        was_killed = (self.base / f"died-{role}-{step:03}").exists()
+        was_killed = (self.base / f"died-{job.name}").exists()
         if code != 0:
-            expected = role == "flow" and was_killed
-            trouble = "" if expected else f"the first run ended with {code}"
+            is_expected = point.role == "flow" and was_killed
+            trouble = "" if is_expected else f"the first run ended with {code}"
             if (code := self._run(job)) != 0:
                 trouble = f"the second run ended with {code}"
-        files = {} if trouble else _files(job)
         verdict = Verdict(
-            role=role,
-            step=step,
+            point=point,
             was_killed=was_killed,
-            num_extra=self._num_calls() - undisturbed.num_calls,
-            is_same=files == undisturbed.files,
+            num_extra=self._num_calls() - expected_calls,
+            is_same=not trouble and _files(job) == whole.files,
             leftovers=(*_leftovers(job), *_processes(job)),
             open_runs=tuple(sorted(self._open_runs() - open_before)),
             trouble=trouble,
@@ -109,8 +129,9 @@ class Arena:
             shutil.rmtree(job)
         return verdict
 
-    def _folder(self, role: str, step: int) -> Path:
-        job = self.base / f"kill-{role}-{step:03}"
+    def _folder(self, point: KillPoint) -> Path:
+        first = "whole" if point.first is None else f"{point.first:02}"
+        job = self.base / f"kill-{point.role}-{point.step:03}-{first}"
         job.mkdir()
         (self.base / "calls.jsonl").write_text("")
         orders = {"calls_file": str(self.base / "calls.jsonl")}
@@ -151,6 +172,27 @@ class Arena:
             f"{self.server.api_url}/flow_runs/filter", json=wanted, trust_env=False, timeout=60
         )
         return {run["id"] for run in answer.raise_for_status().json()}
+
+
+def _records(chunks: Path) -> list[Path]:
+    """Return the results in a chunk store, in the order of the chunks."""
+    found = []
+    for path in chunks.glob("??/*.json"):
+        payload = json.loads(json.loads(path.read_text())["payload"])
+        found.append((payload["start_sample"], path))
+    return [path for _, path in sorted(found)]
+
+
+def _prepare(job: Path, whole: Undisturbed, first: int) -> int:
+    """Give a job the results of all chunks but a few; return the engine calls that are left."""
+    shutil.copytree(whole.chunks, job / "chunks")
+    missing = _records(job / "chunks")[first : first + NUM_MISSING]
+    num_micro = 0
+    for path in missing:
+        payload = json.loads(json.loads(path.read_text())["payload"])
+        num_micro += payload["stats"]["num_micro_chunks"]
+        path.unlink()
+    return num_micro
 
 
 def _files(job: Path) -> dict[str, bytes]:

@@ -1,8 +1,8 @@
 """SIGKILL at a chosen persisted step, without a word of it in the code that is tested.
 
 Python's audit events tell of every file that is made, moved, linked or removed, just before it
-happens. The folder of a job says who is to die and when: in `kill-worker-012` the worker process
-dies before its twelfth step below that folder, once. `kill-nobody-000` only counts.
+happens. The folder of a job says who is to die and when: in `kill-worker-012-05` the worker process
+dies before its twelfth step below that folder, once. Nobody dies in `kill-nobody-000`.
 """
 
 import os
@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 ROLES = ("flow", "worker")
-_JOB = re.compile(r"(?P<base>.*)/kill-(?P<role>[a-z]+)-(?P<step>[0-9]{3})(?:/|$)")
+_JOB = re.compile(r"(?P<base>.*)/kill-(?P<role>[a-z]+)-(?P<step>[0-9]{3})-[a-z0-9]+(?=/|$)")
 _CHANGES = {"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -43,9 +43,9 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
     if job is None:
         return
     with _lock:
-        _steps[job[0].rstrip("/")] += 1
-        if job["role"] in _watching and _steps[job[0].rstrip("/")] == int(job["step"]):
-            _die_once(Path(job["base"]) / f"died-{job['role']}-{job['step']}")
+        _steps[job[0]] += 1
+        if job["role"] in _watching and _steps[job[0]] == int(job["step"]):
+            _die_once(Path(job["base"]) / f"died-{Path(job[0]).name}")
 
 
 def _is_writing(arguments: tuple[object, ...]) -> bool:
