@@ -16,7 +16,6 @@ from prefect.states import Cancelled
 
 from flows.orphans import close_dead_runs, close_subflows
 from flows.termination import end
-from infra.settings_variable import apply_settings_variable
 from longform.run_notes import noted
 from longform.settings import Settings
 
@@ -47,7 +46,6 @@ def orderly(
 
     @functools.wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        await apply_settings_variable()  # it may name the home
         run_id, ending, home = str(flow_run.id), Ending(), Settings().home
         closing = asyncio.create_task(close_dead_runs(home))
         try:

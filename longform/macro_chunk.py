@@ -230,7 +230,8 @@ async def transcribe_macro_chunk(
             "end_sample": coverage[-1].end_sample if coverage else result.end_sample,
         }
     )
-    return result.model_copy(update={"peaks": peaks.bars()})
+    stats = result.stats.model_copy(update={"memory_note": batcher.memory_note})
+    return result.model_copy(update={"peaks": peaks.bars(), "stats": stats})
 
 
 async def discard_audio(job: MacroChunkJob, spool: WorkRun) -> None:

@@ -119,7 +119,7 @@ class Run:
             processing_duration_sec=processing_duration_sec,
             task=self.params.task,
             provenance=self.provenance(),
-            warnings=self._warnings(),
+            warnings=self._warnings() + memory_notes(channels),
             # The page shows the sound of one channel: the first stands for all.
             page=page_material(channels[0].results, media),
         )
@@ -153,6 +153,12 @@ class Run:
         """Return the results that earlier runs have left, by chunk index."""
         found = ((chunk.index, store.get(self.key(chunk))) for chunk in plan.chunks)
         return {index: result for index, result in found if result is not None}
+
+
+def memory_notes(channels: Sequence[ChannelChunks]) -> tuple[str, ...]:
+    """Return what engines had to make do with, each once: a warning for whoever tunes them."""
+    notes = (one.stats.memory_note for channel in channels for one in channel.results)
+    return tuple(dict.fromkeys(note for note in notes if note))
 
 
 def plan_store(store_url: str) -> RecordStore[Plan]:

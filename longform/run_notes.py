@@ -67,4 +67,4 @@ def _digest(text: str) -> str:
 
 
 def _folder(home: Path) -> Path:
-    return home.absolute() / "runs"
+    return home.absolute() / "running"

@@ -34,14 +34,14 @@ def test_only_runs_of_dead_processes_are_dead(tmp_path: Path) -> None:
         assert dead_runs(tmp_path) == [KILLED]
     forget_run(tmp_path, KILLED)
     assert dead_runs(tmp_path) == []
-    assert list((tmp_path / "runs").iterdir()) == []
+    assert list((tmp_path / "running").iterdir()) == []
 
 
 def test_a_reboot_ends_every_process(tmp_path: Path) -> None:
     """A note from before the machine was started anew is one of a dead process."""
     with noted(tmp_path, LIVING):
         assert dead_runs(tmp_path) == []
-        (path,) = (tmp_path / "runs").iterdir()
+        (path,) = (tmp_path / "running").iterdir()
         run, host, _, *process = path.name.split(".")
         path.rename(path.with_name(".".join((run, host, "0" * 16, *process))))
         assert dead_runs(tmp_path) == [LIVING]
@@ -50,8 +50,8 @@ def test_a_reboot_ends_every_process(tmp_path: Path) -> None:
 def test_notes_of_other_machines_are_left_alone(tmp_path: Path) -> None:
     """Nothing is judged by a process id of another host, nor by a file that is not ours."""
     with noted(tmp_path, LIVING):
-        (path,) = (tmp_path / "runs").iterdir()
+        (path,) = (tmp_path / "running").iterdir()
         run, _, *rest = path.name.split(".")
         path.rename(path.with_name(".".join((run, "0" * 16, *rest))))
-        (tmp_path / "runs" / "notes.txt").write_text("not ours")
+        (tmp_path / "running" / "notes.txt").write_text("not ours")
         assert dead_runs(tmp_path) == []

@@ -81,8 +81,13 @@ class WorkFolder:
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f"{target.name}.partial")
-            partial.write_bytes(content)
-            partial.replace(target)
+            try:
+                partial.write_bytes(content)
+                partial.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    partial.unlink()
+                raise
 
     def append(self, content: bytes, *components: str) -> None:
         """Add to a file of a local folder, which is made where it is missing.

@@ -15,11 +15,13 @@ import pytest
 
 from flows.transcribe import transcribe
 from infra.prefect_api import ServerAddress
-from longform.errors import ClusterLostError
+from longform.errors import ClusterLostError, OutputError
 from longform.params import TranscribeParams
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
 from tests.flows.test_endings import OPTIONS, PATIENCE_SEC, Place, wait_until
+from tests.support import cramped_engine
+from tests.support.small_disk import enlarge, small_disk
 from tests.support.weak_line import weak_line
 
 pytestmark = pytest.mark.server
@@ -60,6 +62,37 @@ def test_the_api_is_away_for_a_while(
     assert len(heard) == len(set(heard))
     assert (tmp_path / "out" / "welcome.txt").read_text()
     assert place.leftovers() == []
+
+
+async def test_the_disk_of_the_chunk_store_is_full(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run stops at once and names the folder; with room again it goes on to the end."""
+    params = TranscribeParams(macro_chunk_size_sec=30)
+    with small_disk(tmp_path / "disk", 64 * 1024) as disk:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(60 * 1024))
+        monkeypatch.setenv("LONGFORM_CHUNK_STORE", str(disk / "chunks"))
+        with pytest.raises(OutputError, match=f"{disk}.*the disk is full"):
+            await transcribe(str(WELCOME), params, output_dir=str(tmp_path / "out"))
+        assert not [path for path in disk.rglob(".*") if path.is_file()]
+        filler.unlink()
+        enlarge(disk, 2**22)
+        output = await transcribe(str(WELCOME), params, output_dir=str(tmp_path / "out"))
+    assert output.status == "complete"
+
+
+async def test_the_gpu_is_too_small(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine makes do with less, the transcript is whole, and its warnings say so."""
+    params = TranscribeParams(macro_chunk_size_sec=30)
+    whole = await transcribe(str(WELCOME), params, output_dir=str(tmp_path / "a"))
+    monkeypatch.setenv("LONGFORM_ENGINE", cramped_engine.NAME)
+    output = await transcribe(str(WELCOME), params, output_dir=str(tmp_path / "b"))
+    assert [each.text for each in output.segments] == [each.text for each in whole.segments]
+    assert any("out of memory" in warning for warning in output.warnings)
+    assert not any("out of memory" in warning for warning in whole.warnings)
 
 
 @contextmanager
