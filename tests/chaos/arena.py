@@ -25,7 +25,7 @@ ENGINE = "tests.support.scripted_engine:create"
 PATIENCE_SEC = 600.0
 NUM_CHUNKS = 20
 NUM_MISSING = 2
-FILES_THAT_STAY = ("chunks", "out")
+FILES_THAT_STAY = ("chunks", "out", "runs")
 # Before its note is written, only Prefect's heartbeats tell that a run lost its process.
 STEPS_OF_THE_NOTE = 2
 OPEN_STATES = ["PENDING", "RUNNING", "CANCELLING"]
