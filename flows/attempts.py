@@ -46,6 +46,7 @@ class ChunkAttempts:
             if waited and job.use_cache:
                 result = await asyncio.to_thread(self._store.get, job.key)
                 if result is not None:
+                    await asyncio.to_thread(claims.forgive, job.key)
                     return result
             deaths = await asyncio.to_thread(claims.settle, job.key, job.execution)
             if deaths.is_quarantined:

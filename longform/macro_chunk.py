@@ -155,16 +155,21 @@ async def run_macro_chunk(
     ):
         if not is_ours:
             return ChunkHeld(key=job.key)
-        store = ChunkStore(job.chunk_store_url)
-        if job.use_cache and (known := await asyncio.to_thread(store.get, job.key)):
-            return known
-        batcher = await asyncio.to_thread(worker_engine, job.engine, settings)
-        on_event(_begun(job))
-        result = await transcribe_macro_chunk(job, batcher, on_event)
-        await asyncio.to_thread(store.put, result)
+        result = await _result(job, settings, on_event)
         if deaths.workers:
             await asyncio.to_thread(claims.forgive, job.key)
         return result
+
+
+async def _result(job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent) -> ChunkResult:
+    store = ChunkStore(job.chunk_store_url)
+    if job.use_cache and (known := await asyncio.to_thread(store.get, job.key)):
+        return known
+    batcher = await asyncio.to_thread(worker_engine, job.engine, settings)
+    on_event(_begun(job))
+    result = await transcribe_macro_chunk(job, batcher, on_event)
+    await asyncio.to_thread(store.put, result)
+    return result
 
 
 def quarantined(deaths: ChunkDeaths) -> ChunkQuarantinedError:
