@@ -219,11 +219,13 @@ def _prefect(settings: Settings, model: str) -> Check:
 
 
 def _dask(settings: Settings, model: str) -> Check:
-    if settings.cluster == "local":
-        return Check("Dask", "ok", f"a cluster of its own for each run (Dask {version('dask')})")
-    from distributed import Client
+    from infra.cluster import chosen_backend, open_existing, require_resources
 
-    from infra.cluster import require_resources
+    place, backend = chosen_backend(settings)
+    if backend is not open_existing:
+        found = "a cluster of its own for each run" if place.is_local else place.address
+        return Check("Dask", "ok", f"{found} (Dask {version('dask')})")
+    from distributed import Client
 
     try:
         with Client(settings.cluster, timeout=SCHEDULER_TIMEOUT_SEC) as client:

@@ -12,6 +12,7 @@ from cli import (
     config,
     doctor,
     plan,
+    reprocess,
     runs,
     serve_model,
     server,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 TRANSCRIBE, LOOK, SERVE, HOUSE = "Transcribe", "Look at runs", "Serve", "Keep house"
 app.command("transcribe", rich_help_panel=TRANSCRIBE)(transcribe.transcribe)
+app.command("reprocess", rich_help_panel=TRANSCRIBE)(reprocess.reprocess)
 app.command("plan", rich_help_panel=TRANSCRIBE)(plan.plan)
 app.command("runs", rich_help_panel=LOOK)(runs.runs)
 app.command("show", rich_help_panel=LOOK)(show.show)

@@ -219,7 +219,8 @@ def transcribe(
     cluster: Annotated[
         str | None,
         typer.Option(
-            help="local, or the address of a Dask scheduler (tcp://host:8786).",
+            help="local, tcp://host:8786, ssh://host1,host2, kubernetes://namespace/name, "
+            "gateway+https://host.",
             rich_help_panel=RUNNING,
         ),
     ] = None,

@@ -76,24 +76,32 @@ def check_before_start(request: Request) -> None:
 
 
 def enter_environment(request: Request) -> Request:
+    """Return the request, with the settings that are in force once the server has been asked."""
+    settings = begin_environment(request.settings, request.overrides, verbose=request.verbose)
+    return replace(request, settings=settings)
+
+
+def begin_environment(
+    settings: Settings, overrides: Mapping[str, object], *, verbose: bool
+) -> Settings:
     """Give this process and its children a Prefect server, a quiet log and their settings.
 
     Returns:
-        The request, with the settings that are in force once the server has been asked.
+        The settings that are in force once the server has been asked.
     """
     from infra.server import begin_server
 
-    if not request.verbose:
+    if not verbose:
         # The API still gets every record; a person gets our own lines and no tracebacks.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_LOGGING_ROOT_LEVEL", "CRITICAL")
-    server = begin_server(request.settings.home)
+    server = begin_server(settings.home)
     server.address.apply()
     import_module("flows.transcribe")  # seconds, while the server starts
     server.wait()
-    settings = settings_in_force(request.overrides)
+    settings = settings_in_force(overrides)
     os.environ.update(settings.to_environment())
-    return replace(request, settings=settings)
+    return settings
 
 
 def settings_in_force(overrides: Mapping[str, object]) -> Settings:

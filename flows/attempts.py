@@ -27,10 +27,13 @@ MAX_GIVEN_UP = 3
 class ChunkAttempts:
     """Sends macro chunks to the cluster until each has an outcome of its own."""
 
-    def __init__(self, cluster: RunCluster, store: ChunkStore, settings: Settings) -> None:
+    def __init__(
+        self, cluster: RunCluster, store: ChunkStore, settings: Settings, order: int
+    ) -> None:
         self._cluster = cluster
         self._store = store
         self._settings = settings
+        self._order = order
 
     async def outcome(self, job: MacroChunkJob) -> ChunkResult | BaseException:
         """Return the result of a chunk, or why there is none.
@@ -62,7 +65,8 @@ class ChunkAttempts:
                 return ended
 
     async def _attempt(self, job: MacroChunkJob) -> ChunkResult | ChunkHeld | BaseException:
-        with dask.annotate(resources={GPU: 1 / self._settings.slots_per_worker}):
+        slot = {GPU: 1 / self._settings.slots_per_worker}
+        with dask.annotate(resources=slot, priority=-self._order):
             future = run_macro_chunk.submit(job, job.address, as_subflow=self._settings.subflows)
         try:
             return await outcome(future)

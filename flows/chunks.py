@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from flows.cluster import RunCluster
 from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
-from flows.progress import ChannelProgress, ProgressReporter
+from flows.progress import ChannelProgress, RecordingProgress
 from flows.termination import end
+from longform.chunking.macro import Split
 from longform.media.work_store import WorkRun
 from longform.plan import Plan, PlannedChunk, plan_key
 from longform.run import Run, plan_store
@@ -26,11 +27,20 @@ class ChunkOutcomes:
     channels: tuple[ChannelChunks, ...]
     errors: tuple[BaseException, ...]  # in the order in which they came
     num_cached: int
+    cached_keys: frozenset[str] = frozenset()
+    splits: tuple[Split, ...] = ()  # the boundaries between the chunks, channel after channel
+    dashboard_url: str = ""  # of the Dask cluster; empty where none was needed
+    engine_sec: float = 0.0  # that the chunks took which were not cached
 
     @property
     def results(self) -> tuple[ChunkResult, ...]:
         """The results of all channels."""
         return tuple(result for channel in self.channels for result in channel.results)
+
+    @property
+    def fresh(self) -> tuple[ChunkResult, ...]:
+        """The results that this run has worked for."""
+        return tuple(result for result in self.results if result.key not in self.cached_keys)
 
     @property
     def failures(self) -> tuple[FailedSpan, ...]:
@@ -39,7 +49,13 @@ class ChunkOutcomes:
 
 
 async def transcribe_chunks(
-    run: Run, settings: Settings, progress: ProgressReporter, spool: WorkRun, *, use_cache: bool
+    run: Run,
+    cluster: RunCluster,
+    settings: Settings,
+    progress: RecordingProgress,
+    spool: WorkRun,
+    *,
+    use_cache: bool,
 ) -> ChunkOutcomes:
     """Plan the recording and transcribe what the cache does not have, channel beside channel.
 
@@ -49,7 +65,7 @@ async def transcribe_chunks(
     runs = run.by_channel()
     total_samples = run.recording.media.num_samples_estimate
     lanes = [progress.channel(one.channel, total_samples) for one in runs]
-    async with RunCluster(run, settings, progress) as cluster:
+    with cluster.listening(run.run_id, progress.chunk_event):
         started = [
             asyncio.create_task(_transcribe_channel(one, cluster, settings, lane, spool, use_cache))
             for one, lane in zip(runs, lanes, strict=True)
@@ -72,6 +88,10 @@ async def transcribe_chunks(
         ),
         errors=tuple(error for each in dispatchers for error in each.errors),
         num_cached=sum(each.num_cached for each in dispatchers),
+        cached_keys=frozenset(key for each in dispatchers for key in each.cached_keys),
+        splits=tuple(split for each in dispatchers for split in each.splits),
+        dashboard_url=cluster.dashboard_url,
+        engine_sec=sum(each.engine_sec for each in dispatchers),
     )
 
 
@@ -93,12 +113,13 @@ async def _transcribe_channel(
     planned: list[PlannedChunk] = []
     async with AsyncExitStack() as stack:
         if known is None or len(cached) < len(known.chunks):
-            cluster.start()
+            cluster.start(run.engine)
         dispatcher = await stack.enter_async_context(
-            ChunkDispatcher(cluster, store, spool, progress, settings)
+            ChunkDispatcher(cluster, store, spool, progress, settings, run.order)
         )
         async for chunk in planned_chunks(run, cluster, spool, known, cached):
             planned.append(chunk)
+            dispatcher.note_split(chunk.split)
             job = run.job(chunk)
             hit = cached.get(chunk.index)
             if hit is None and use_cache and known is None:

@@ -10,6 +10,7 @@ from flows.attempts import ChunkAttempts
 from flows.cluster import RunCluster
 from flows.progress import ChannelProgress
 from flows.termination import end
+from longform.chunking.macro import Split
 from longform.errors import ClusterLostError, LongformError, OutputError
 from longform.macro_chunk import MacroChunkJob, discard_audio
 from longform.media.work_store import WorkRun
@@ -18,9 +19,6 @@ from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
 
-# Beyond the chunks that run, as many again wait at the cluster: enough that no slot idles,
-# few enough that workers which join late still get some and that spooled audio stays small.
-WINDOW_PER_SLOT = 2
 # What befalls one chunk in this way befalls all: a store that is full, a cluster that is gone.
 FATAL = (ClusterLostError, OutputError)
 
@@ -35,17 +33,23 @@ class ChunkDispatcher:
         spool: WorkRun,
         progress: ChannelProgress,
         settings: Settings,
+        order: int = 0,
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._spool = spool
         self._progress = progress
-        self._attempts = ChunkAttempts(cluster, store, settings)
+        self._attempts = ChunkAttempts(cluster, store, settings, order)
+        self._order = order
+        self._execution = ""
         self._tasks: list[asyncio.Task[None]] = []
         self.results: list[ChunkResult] = []
         self.failures: list[FailedSpan] = []
         self.errors: list[BaseException] = []
         self.num_cached = 0
+        self.cached_keys: set[str] = set()
+        self.splits: list[Split] = []
+        self.engine_sec = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,12 +62,19 @@ class ChunkDispatcher:
     ) -> None:
         if error is not None:
             await end(self._tasks)
+            await asyncio.shield(self._cluster.stop(self._execution))
         else:
             await asyncio.gather(*self._tasks)
+
+    def note_split(self, split: Split | None) -> None:
+        """Keep how the boundary at the end of a chunk was decided; None: the recording's end."""
+        if split is not None:
+            self.splits.append(split)
 
     async def take_cached(self, result: ChunkResult) -> None:
         """Count a chunk whose result an earlier run has left."""
         self.num_cached += 1
+        self.cached_keys.add(result.key)
         self.results.append(result)
         self._progress.chunk_done(result, cached=True)
 
@@ -73,17 +84,20 @@ class ChunkDispatcher:
         Raises:
             ClusterLostError, OutputError: what no other chunk would be spared.
         """
-        await self._cluster.load_engine()
-        self._tasks.append(asyncio.create_task(self._run(job)))
-        while len(running := self._running()) >= self._cluster.slots * WINDOW_PER_SLOT:
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        self._execution = job.execution
+        await self._cluster.load_engine(job.engine)
+        window = self._cluster.window
+        window.enter()
+        task = asyncio.create_task(self._run(job))
+        task.add_done_callback(lambda _: window.leave())
+        self._tasks = [task, *self._unfinished()]
+        await window.room(self._order)
 
-    def _running(self) -> list[asyncio.Task[None]]:
+    def _unfinished(self) -> list[asyncio.Task[None]]:
         for task in self._tasks:
             if task.done():
                 task.result()  # it failed in a way that no other chunk would be spared
-        self._tasks = [task for task in self._tasks if not task.done()]
-        return self._tasks
+        return [task for task in self._tasks if not task.done()]
 
     async def _run(self, job: MacroChunkJob) -> None:
         ended = await self._attempts.outcome(job)
@@ -92,6 +106,7 @@ class ChunkDispatcher:
             # Workers on other hosts may keep their results where this process cannot see them.
             await asyncio.to_thread(self._store.put_missing, ended)
             self.results.append(ended)
+            self.engine_sec += ended.stats.engine_sec
             self._progress.chunk_done(ended, cached=False)
             return
         if isinstance(ended, FATAL):

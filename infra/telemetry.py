@@ -11,6 +11,11 @@ from longform.progress import ChunkEvent
 _EVENTS: TypeAdapter[ChunkEvent] = TypeAdapter(ChunkEvent)
 
 
+def recording_run_id(run_id: str, number: int) -> str:
+    """Return the id of one recording's part in a run of several."""
+    return f"{run_id}/{number}"
+
+
 def publisher(run_id: str) -> Callable[[ChunkEvent], None]:
     """Return a function that tells the flow of run `run_id` how a macro chunk gets on.
 
@@ -19,19 +24,24 @@ def publisher(run_id: str) -> Callable[[ChunkEvent], None]:
     worker = get_worker()
 
     def publish(event: ChunkEvent) -> None:
-        worker.log_event(_topic(run_id), event.model_dump())
+        worker.log_event(_topic(run_id), {"run_id": run_id, "event": event.model_dump()})
 
     return publish
 
 
 @contextmanager
 def subscription(
-    client: Client, run_id: str, handler: Callable[[ChunkEvent], None]
+    client: Client, run_id: str, handler: Callable[[str, ChunkEvent], None]
 ) -> Iterator[None]:
-    """Call `handler`, in a thread of the client, for every message of run `run_id`."""
+    """Call `handler`, in a thread of the client, for every message of run `run_id`.
 
-    def receive(event: tuple[float, dict[str, object]]) -> None:
-        handler(_EVENTS.validate_python(event[1]))
+    It is given the id that the message was published under: that of the run, or of one
+    recording's part in it.
+    """
+
+    def receive(message: tuple[float, dict[str, object]]) -> None:
+        told = message[1]
+        handler(str(told["run_id"]), _EVENTS.validate_python(told["event"]))
 
     client.subscribe_topic(_topic(run_id), receive)
     try:
@@ -41,4 +51,5 @@ def subscription(
 
 
 def _topic(run_id: str) -> str:
-    return f"longform-{run_id}"
+    # One for all recordings of a run: the scheduler keeps the last messages of each for good.
+    return f"longform-{run_id.partition('/')[0]}"

@@ -42,10 +42,18 @@ class Settings(BaseSettings):
     )
     output_dir: str = Field("transcripts", description="Where transcripts go when no run says.")
     cluster: str = Field(
-        "local", description="'local', or the address of a Dask scheduler (tcp://host:8786)."
+        "local",
+        description="'local', or tcp://host:8786, ssh://user@host1,host2, "
+        "kubernetes://namespace/name, gateway+https://host.",
     )
     workers: int | None = Field(
-        None, ge=1, le=256, description="Local worker processes: one per GPU, or one on a CPU."
+        None, ge=1, le=256, description="Workers to start with: one per GPU, or one on a CPU."
+    )
+    min_workers: int = Field(
+        1, ge=1, le=1024, description="Fewest workers of a cluster that grows and shrinks."
+    )
+    max_workers: int | None = Field(
+        None, ge=1, le=1024, description="Most workers; with it, their number follows the work."
     )
     slots_per_worker: int = Field(
         2, ge=1, le=64, description="Macro chunks in flight per worker, which fill its batches."
@@ -92,6 +100,11 @@ class Settings(BaseSettings):
         description="Longest recording, in seconds (a day).",
     )
     subflows: bool = Field(True, description="Show every macro chunk as a flow run of its own.")
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the number of workers follows the work."""
+        return self.max_workers is not None and self.max_workers > self.min_workers
 
     @property
     def chunk_store_url(self) -> str:

@@ -1,0 +1,137 @@
+"""Before any work starts: does the cluster offer what a run needs? If not, what is missing?
+
+A task whose resource no worker has would wait for ever and say nothing, and a worker that
+cannot reach the Prefect API, or runs other versions, fails minutes later and far away.
+"""
+
+import asyncio
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
+
+from distributed import Client
+
+from infra.clusters.workers import GPU, IO, IO_SLOTS_PER_WORKER
+from infra.prefect_api import LOOPBACK_HOST, answers
+from longform.errors import EnvironmentFaultError
+from longform.params import FrozenModel
+
+PACKAGES = ("longform", "distributed", "prefect", "cloudpickle")
+API_ATTEMPTS, API_PAUSE_SEC = 4, 1.0  # a server that is busy does not answer each time
+SHOWN_WORKERS = 3  # of those with the same fault
+_LOOPBACK = (LOOPBACK_HOST, "localhost", "::1")
+
+
+class WorkerView(FrozenModel):
+    """What a worker says of itself."""
+
+    versions: dict[str, str]  # the Python's too, without its last part
+    reaches_api: bool
+
+
+def require_resources(client: Client, slots: int) -> int:
+    """Check that some worker offers what the flow asks for; return the macro slots in all.
+
+    Raises:
+        EnvironmentFaultError: naming what is missing, where, and the command that brings it.
+    """
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    num_gpus = sum(worker["resources"].get(GPU, 0) for worker in workers.values())
+    has_io = any(worker["resources"].get(IO, 0) >= 1 for worker in workers.values())
+    if num_gpus > 0 and has_io:
+        return max(1, int(num_gpus * slots))
+    missing = "workers" if not workers else GPU if has_io else IO if num_gpus else f"{GPU} and {IO}"
+    raise EnvironmentFaultError(
+        f"the Dask cluster at {client.scheduler.address} offers no {missing}"
+        f"{_offers(workers)}: start workers with "
+        f"dask worker {client.scheduler.address} --nthreads {slots + IO_SLOTS_PER_WORKER} "
+        f'--resources "GPU=1 IO={IO_SLOTS_PER_WORKER}"'
+    )
+
+
+def require_fit_workers(client: Client, api_url: str | None) -> None:
+    """Check that every worker runs this process's versions and reaches the Prefect API.
+
+    Raises:
+        EnvironmentFaultError: naming the workers that do not, and what to do.
+    """
+    try:
+        views: dict[str, WorkerView] = client.run(_view, api_url)
+    except ModuleNotFoundError as error:
+        raise EnvironmentFaultError(
+            f"a worker of {client.scheduler.address} has no module {error.name}: install the same "
+            "longform there, with the same constraints.txt"
+        ) from error
+    _require_versions(views)
+    _require_api(views, api_url)
+
+
+async def _view(api_url: str | None) -> WorkerView:
+    reaches = api_url is None or await _reaches(api_url)
+    return WorkerView(versions=versions(), reaches_api=reaches)
+
+
+async def _reaches(api_url: str) -> bool:
+    for attempt in range(API_ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(API_PAUSE_SEC)
+        # In a thread: a worker that waits here must go on answering its scheduler.
+        if await asyncio.to_thread(answers, api_url):
+            return True
+    return False
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that two processes must share to understand each other."""
+    found = {"Python": platform.python_version().rpartition(".")[0]}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _require_versions(views: Mapping[str, WorkerView]) -> None:
+    ours = versions()
+    for name in ours:
+        others = {at: view.versions[name] for at, view in views.items()}
+        wrong = {at: found for at, found in others.items() if found != ours[name]}
+        if wrong:
+            raise EnvironmentFaultError(
+                f"workers run other versions of {name} than the {ours[name]} here: "
+                f"{_some(f'{at} has {found}' for at, found in wrong.items())}; install the same "
+                "longform on all, with the same constraints.txt"
+            )
+
+
+def _require_api(views: Mapping[str, WorkerView], api_url: str | None) -> None:
+    unable = [at for at, view in views.items() if not view.reaches_api]
+    if not unable:
+        return
+    is_loopback = urlsplit(api_url or "").hostname in _LOOPBACK
+    why = "that is each worker's own machine" if is_loopback else "is the network in between open"
+    raise EnvironmentFaultError(
+        f"workers cannot reach the Prefect API at {api_url} ({why}): {_some(unable)}; set "
+        "PREFECT_API_URL to an address of the server that they reach"
+    )
+
+
+def _offers(workers: Mapping[str, Any]) -> str:
+    offers = (
+        f"{at} has {_resources(worker['resources']) or 'none'}" for at, worker in workers.items()
+    )
+    return f" ({_some(offers)})" if workers else ""
+
+
+def _resources(resources: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={amount:g}" for name, amount in resources.items())
+
+
+def _some(lines: Iterable[str]) -> str:
+    """Return the first few of many lines, as one."""
+    listed = list(lines)
+    more = len(listed) - SHOWN_WORKERS
+    return ", ".join(listed[:SHOWN_WORKERS]) + (f" and {more} more" if more > 0 else "")

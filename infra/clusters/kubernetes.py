@@ -1,0 +1,94 @@
+"""`kubernetes://namespace/name`: a cluster that the Dask operator runs.
+
+Without `?image=` the DaskCluster of that name is used as it is; with it, one is made for the
+run, under that name and a suffix of its own, and deleted after it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+from infra.clusters.dask_cluster import DaskClusterPlan
+from infra.clusters.extras import require_extra
+from infra.clusters.place import SETTING, ClusterPlace
+from infra.clusters.workers import adapt, first_workers
+from longform.errors import EnvironmentFaultError
+from longform.settings import Settings
+
+OPTIONS = ("image", "secret", "claim", "gpus", "cpus", "memory")
+SUFFIX_CHARS = 8
+
+
+@contextmanager
+def open_kubernetes(place: ClusterPlace, settings: Settings) -> Iterator[Any]:
+    """Use a DaskCluster, or have one made for this run.
+
+    Raises:
+        EnvironmentFaultError: dask-kubernetes is missing, no cluster can be reached, or the
+            operator does not answer.
+    """
+    library = require_extra("dask_kubernetes.operator.kubecluster.kubecluster", "kubernetes")
+    place.require_options(OPTIONS)
+    wanted = _arguments(place, settings)
+    mode = library.CreateMode[wanted.pop("create_mode")]
+    try:
+        cluster = library.KubeCluster(quiet=True, create_mode=mode, **wanted)
+    except _failures() as error:
+        raise EnvironmentFaultError(
+            f"no DaskCluster for {place.address}: {' '.join(str(error).split())}; check the "
+            "kubeconfig, that the Dask operator is installed, and `kubectl get daskclusters`"
+        ) from error
+    with cluster:
+        if "image" in place.options:
+            adapt(cluster, settings)
+        yield cluster
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    ours = require_extra("dask_kubernetes.exceptions", "kubernetes")
+    api = require_extra("kr8s", "kubernetes")
+    return (
+        *(OSError, RuntimeError, ValueError),
+        *(ours.ValidationError, ours.SchedulerStartupError, ours.CrashLoopBackOffError),
+        *(api.NotFoundError, api.ServerError, api.APITimeoutError, api.ConnectionClosedError),
+    )
+
+
+def cluster_plan(place: ClusterPlace, settings: Settings) -> DaskClusterPlan:
+    """Return the cluster that the setting describes.
+
+    Raises:
+        EnvironmentFaultError: an option is wrong.
+    """
+    chosen = {name: place.options[name] for name in ("secret", "claim") if name in place.options}
+    if "memory" in place.options:
+        chosen["worker_memory"] = place.options["memory"]
+    return DaskClusterPlan(
+        name=f"{place.path}-{uuid4().hex[:SUFFIX_CHARS]}",
+        namespace=place.hosts,
+        image=place.options["image"],
+        gpus_per_worker=place.whole_number("gpus", 1),
+        worker_cpus=place.whole_number("cpus", 4),
+        workers=first_workers(settings),
+        **chosen,
+    )
+
+
+def _arguments(place: ClusterPlace, settings: Settings) -> dict[str, Any]:
+    if not place.hosts or not place.path or "/" in place.path:
+        raise EnvironmentFaultError(f"{SETTING}: write kubernetes://namespace/name")
+    if "image" in place.options:
+        spec = cluster_plan(place, settings).resource(settings)
+        return {
+            "namespace": place.hosts,
+            "custom_cluster_spec": spec,
+            "create_mode": "CREATE_ONLY",
+            "shutdown_on_close": True,
+        }
+    return {
+        "namespace": place.hosts,
+        "name": place.path,
+        "create_mode": "CONNECT_ONLY",
+        "shutdown_on_close": False,
+    }
