@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access docs command-page faults hostile fuzz clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -54,6 +54,9 @@ hostile: $(STAMP)  ## Hostile addresses, names and files; broken and odd recordi
 
 fuzz: $(STAMP)  ## Decode 2,000 mutated recordings (ARGS="--count N --seed N --jobs N")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+chaos: $(STAMP)  ## Kill a job of 20 chunks at its persisted steps, with the table (ARGS="--count N")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(STAMP)  ## Lint, format, types, import contract
 	@$(BIN)/ruff check .

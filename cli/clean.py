@@ -17,6 +17,10 @@ def clean(
         float | None,
         typer.Option(min=0, help="Also remove cached results that were written so long ago."),
     ] = None,
+    quarantine: Annotated[
+        bool,
+        typer.Option("--quarantine", help="Let chunks that killed their workers be tried again."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")
     ] = False,
@@ -33,6 +37,7 @@ def clean(
       longform clean --cache-older-than-days 30
     """
     from longform.media.work_leftovers import find_leftovers, remove_leftover
+    from longform.transcript.chunk_claims import DEATHS
     from longform.transcript.old_records import find_old_records, remove_records
     from longform.workplace import work_roots
 
@@ -40,7 +45,10 @@ def clean(
     leftovers = [found for root in work_roots(settings) for found in find_leftovers(root)]
     max_age_sec = None if cache_older_than_days is None else cache_older_than_days * DAY_SEC
     records = find_old_records(settings.chunk_store_url, max_age_sec)
+    deaths_url = f"{settings.chunk_store_url.rstrip('/')}/{DEATHS}"
+    deaths = find_old_records(deaths_url, 0.0 if quarantine else None)
     if not dry_run:
+        remove_records(deaths_url, deaths)
         for leftover in leftovers:
             remove_leftover(leftover)
         remove_records(settings.chunk_store_url, records)
@@ -49,4 +57,6 @@ def clean(
     table.add_row("runs that were killed", str(len(leftovers)), f"{work_bytes / MB:.1f}")
     record_bytes = sum(record.num_bytes for record in records)
     table.add_row("cached results", str(len(records)), f"{record_bytes / MB:.1f}")
+    if quarantine:
+        table.add_row("chunks in quarantine", str(len(deaths)), "")
     Console().print(table)

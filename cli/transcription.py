@@ -158,16 +158,21 @@ async def transcribe_one(
 
 async def run_flow(media: str, request: Request) -> "TranscribeOutput":
     """Run the flow in this process."""
+    from prefect.exceptions import CancelledRun
+
     from flows.transcribe import transcribe as transcribe_flow
     from longform.media.address_book import seal
 
-    return await transcribe_flow(
-        seal(media),  # Prefect stores what a flow is given
-        request.params,
-        output_dir=request.output_dir,
-        output_formats=request.formats,
-        use_cache=request.use_cache,
-    )
+    try:
+        return await transcribe_flow(
+            seal(media),  # Prefect stores what a flow is given
+            request.params,
+            output_dir=request.output_dir,
+            output_formats=request.formats,
+            use_cache=request.use_cache,
+        )
+    except CancelledRun as ending:  # in the UI, or through the API
+        raise asyncio.CancelledError from ending
 
 
 def present(output: "TranscribeOutput", request: Request, display: Display) -> None:

@@ -70,12 +70,16 @@ async def transcribe_chunks(
             asyncio.create_task(_transcribe_channel(one, cluster, settings, lane, spool, use_cache))
             for one, lane in zip(runs, lanes, strict=True)
         ]
+        watching = asyncio.create_task(cluster.watch())
         try:
-            done, _ = await asyncio.wait(started, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()  # the first failure is that of the run
+            # The first failure is that of the run.
+            done, _ = await asyncio.wait(
+                (asyncio.gather(*started), watching), return_when=asyncio.FIRST_COMPLETED
+            )
+            for ended in done:
+                ended.result()
         finally:
-            await end(started)
+            await end([*started, watching])
     dispatchers = [task.result() for task in started]
     return ChunkOutcomes(
         channels=tuple(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -15,12 +15,14 @@ from flows.dashboard import publish_dashboard
 from infra.cluster import require_resources
 from infra.cluster_check import require_fit_workers
 from infra.engine_plugin import load_engines
+from infra.stopping import stop_everywhere
 from infra.telemetry import subscription
-from longform.errors import EnvironmentFaultError
+from longform.errors import ClusterLostError, EnvironmentFaultError
 from longform.progress import ChunkEvent
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
 
+WATCH_SEC = 5.0
 WORKER_TIMEOUT_SEC = 120  # a worker process imports Prefect first: seconds, more when busy
 
 Listener = Callable[[ChunkEvent], None]
@@ -38,6 +40,7 @@ class RunCluster:
         self._opening: asyncio.Task[Client] | None = None
         self._loading: dict[EngineSpec, asyncio.Task[None]] = {}
         self._listeners: dict[str, Listener] = {}
+        self._opened = asyncio.Event()
         self._stack = ExitStack()
         self.window = ChunkWindow()
         self.dashboard_url = ""  # known once the cluster is open
@@ -70,6 +73,31 @@ class RunCluster:
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
         return await asyncio.shield(self._opening)
+
+    async def watch(self) -> None:
+        """Watch the cluster, once it is open; never returns.
+
+        Raises:
+            ClusterLostError: the scheduler is gone, or every worker, and none has come back.
+        """
+        await self._opened.wait()
+        client = await self.client()
+        alone_sec = 0.0
+        while client.status == "running" and alone_sec < WORKER_TIMEOUT_SEC:
+            await asyncio.sleep(WATCH_SEC)
+            with suppress(OSError, RuntimeError):  # its status will say so
+                info = await asyncio.to_thread(client.scheduler_info, n_workers=-1)
+                alone_sec = 0.0 if info["workers"] else alone_sec + WATCH_SEC
+        what = "no worker is left at" if client.status == "running" else "nobody answers at"
+        raise ClusterLostError(
+            f"{what} the Dask scheduler {client.scheduler.address}: start it, then run again; "
+            "finished chunks are kept"
+        )
+
+    async def stop(self, execution: str) -> None:
+        """End what the workers still do for one execution of a run."""
+        if self._opening is not None and self._opening.done() and not self._opening.exception():
+            await stop_everywhere(self._opening.result(), execution)
 
     async def load_engine(self, engine: EngineSpec) -> None:
         """Have every worker load an engine, on the first call; return when they have."""
@@ -119,6 +147,7 @@ class RunCluster:
             loop.call_soon_threadsafe(self._tell, run_id, event)
 
         self._stack.enter_context(subscription(client, self._run_id, hand_over))
+        self._opened.set()
         return client
 
     def _check(self, client: Client) -> int:

@@ -4,23 +4,23 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-import dask
 from distributed import KilledWorker
 
+from flows.attempts import ChunkAttempts
 from flows.cluster import RunCluster
-from flows.macro_chunk import run_macro_chunk
-from flows.outcome import outcome
 from flows.progress import ChannelProgress
 from flows.termination import end
-from infra.cluster import GPU
 from longform.chunking.macro import Split
-from longform.errors import LongformError
+from longform.errors import ClusterLostError, LongformError, OutputError
 from longform.macro_chunk import MacroChunkJob, discard_audio
 from longform.media.work_store import WorkRun
 from longform.settings import Settings
 from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
+
+# What befalls one chunk in this way befalls all: a store that is full, a cluster that is gone.
+FATAL = (ClusterLostError, OutputError)
 
 
 class ChunkDispatcher:
@@ -39,8 +39,9 @@ class ChunkDispatcher:
         self._store = store
         self._spool = spool
         self._progress = progress
-        self._settings = settings
+        self._attempts = ChunkAttempts(cluster, store, settings, order)
         self._order = order
+        self._execution = ""
         self._tasks: list[asyncio.Task[None]] = []
         self.results: list[ChunkResult] = []
         self.failures: list[FailedSpan] = []
@@ -61,6 +62,7 @@ class ChunkDispatcher:
     ) -> None:
         if error is not None:
             await end(self._tasks)
+            await asyncio.shield(self._cluster.stop(self._execution))
         else:
             await asyncio.gather(*self._tasks)
 
@@ -77,20 +79,28 @@ class ChunkDispatcher:
         self._progress.chunk_done(result, cached=True)
 
     async def submit(self, job: MacroChunkJob) -> None:
-        """Send a chunk to the cluster; returns once there is room for the next."""
+        """Send a chunk to the cluster; returns once there is room for the next.
+
+        Raises:
+            ClusterLostError, OutputError: what no other chunk would be spared.
+        """
+        self._execution = job.execution
         await self._cluster.load_engine(job.engine)
         window = self._cluster.window
         window.enter()
         task = asyncio.create_task(self._run(job))
         task.add_done_callback(lambda _: window.leave())
-        self._tasks.append(task)
+        self._tasks = [task, *self._unfinished()]
         await window.room(self._order)
 
+    def _unfinished(self) -> list[asyncio.Task[None]]:
+        for task in self._tasks:
+            if task.done():
+                task.result()  # it failed in a way that no other chunk would be spared
+        return [task for task in self._tasks if not task.done()]
+
     async def _run(self, job: MacroChunkJob) -> None:
-        slot = {GPU: 1 / self._settings.slots_per_worker}
-        with dask.annotate(resources=slot, priority=-self._order):
-            future = run_macro_chunk.submit(job, job.address, as_subflow=self._settings.subflows)
-        ended = await outcome(future)
+        ended = await self._attempts.outcome(job)
         await discard_audio(job, self._spool)
         if isinstance(ended, ChunkResult):
             # Workers on other hosts may keep their results where this process cannot see them.
@@ -99,6 +109,8 @@ class ChunkDispatcher:
             self.engine_sec += ended.stats.engine_sec
             self._progress.chunk_done(ended, cached=False)
             return
+        if isinstance(ended, FATAL):
+            raise ended
         self.errors.append(ended)
         self.failures.append(FailedSpan(job.index, job.span, reason(ended)))
         self._progress.chunk_failed(job.index, job.span.num_samples)

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar, cast
 
 from distributed import KilledWorker
-from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture
-from prefect.states import Crashed
+
+from flows.orphans import close_task_run
+from longform.errors import ClusterLostError
 
 T = TypeVar("T")
 
@@ -31,8 +33,13 @@ async def outcome(future: PrefectFuture[Coroutine[Any, Any, T]]) -> "T | BaseExc
             untyped.result, raise_on_failure=False
         )
     except KilledWorker as error:
-        await _mark_crashed(future)
+        await close_task_run(future.task_run_id, "the worker process died on every attempt")
         return cast(BaseException, error)
+    except CancelledError:  # nobody but us cancels futures, and then nobody waits for them
+        await close_task_run(future.task_run_id, "the Dask scheduler is gone")
+        return ClusterLostError(
+            "the Dask scheduler is gone: start it, then run again; finished chunks are kept"
+        )
     return ended_with
 
 
@@ -42,10 +49,3 @@ async def result(future: PrefectFuture[Coroutine[Any, Any, T]]) -> T:
     if isinstance(value, BaseException):
         raise value
     return value
-
-
-async def _mark_crashed(future: PrefectFuture[Any]) -> None:
-    # Nobody was left to report it: without this the task run would stay Running for ever.
-    state: Any = Crashed(message="the worker process died on every attempt")
-    async with get_client() as api:
-        await api.set_task_run_state(future.task_run_id, state, force=True)

@@ -11,6 +11,7 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
+from flows.outage import if_reachable
 from longform.progress import (
     ChunkBegun,
     ChunkEvent,
@@ -151,9 +152,11 @@ class ProgressReporter(RecordingProgress):
             await self._update_artifact()
 
     async def _update_artifact(self) -> None:
-        if self._artifact_id is not None:
-            await aupdate_progress_artifact(
-                self._artifact_id, progress=100 * self._now.fraction, description=self._describe()
+        if (artifact_id := self._artifact_id) is not None:
+            await if_reachable(
+                lambda: aupdate_progress_artifact(
+                    artifact_id, progress=100 * self._now.fraction, description=self._describe()
+                )
             )
 
     def _describe(self) -> str:

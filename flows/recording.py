@@ -93,6 +93,7 @@ async def transcribe_recording(
             engine=engine or await choose_engine(params, settings),
             chunk_store_url=settings.chunk_store_url,
             order=order,
+            use_cache=use_cache,
         )
         progress.stage("transcribing")
         outcomes = await transcribe_chunks(

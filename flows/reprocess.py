@@ -16,6 +16,7 @@ from flows.batch import Batch, BatchBench, BatchOptions
 from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
 from flows.host_limits import HostLimits
+from flows.lifetime import orderly
 from flows.termination import cancelled_by_sigterm
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from infra.cluster import open_cluster
@@ -52,6 +53,7 @@ def run_name() -> str:
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
 )
+@orderly
 async def reprocess(
     sources: tuple[str, ...] = (),
     manifest: str | None = None,

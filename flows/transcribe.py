@@ -9,6 +9,8 @@ from prefect_dask import DaskTaskRunner
 
 from flows.chunks import ChunkOutcomes
 from flows.cluster import RunCluster
+from flows.lifetime import orderly
+from flows.outage import if_reachable
 from flows.progress import ProgressReporter
 from flows.recording import Bench, missing, transcribe_recording
 from flows.summary import publish_summary
@@ -39,6 +41,7 @@ def run_name() -> str:
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
 )
+@orderly
 async def transcribe(
     media_url: str,
     params: TranscribeParams = DEFAULT_PARAMS,
@@ -77,7 +80,7 @@ async def transcribe(
         target = settings.output_target(output_dir, deployed=deployment.id is not None)
         output = await write_outputs(done.output, output_formats, target)
         record.finish(output)
-        await publish_summary(output, done.outcomes)
+        await if_reachable(lambda: publish_summary(output, done.outcomes))
         progress.stage("done")
     return ended(conclude(output, done.outcomes, params))
 

@@ -22,7 +22,8 @@ LongformError
 │   │   ├── SourceTooSlowError          bytes, but under the rate floor
 │   │   └── SourceUnreliableError       failing tries have cost more time than the bytes are worth
 │   ├── DecodeInterruptedError      the decoder ended before its input did
-│   └── EngineUnavailableError      the speech engine failed on this attempt
+│   ├── EngineUnavailableError      the speech engine failed on this attempt
+│   └── ClusterLostError            the Dask scheduler, or the last of its workers, is gone
 ├── InputError                  fix the input, the parameters or the machine
 │   ├── SourceError                 the recording cannot be used as it is
 │   │   ├── SourceRefusedError          it may not be opened
@@ -54,7 +55,8 @@ LongformError
 │   │   └── ServiceRefusedError         a model service does not take this request
 │   ├── OutputError                 the transcript cannot be written where it should go
 │   ├── WeightsError                weights are missing, damaged or not the ones pinned
-│   └── EnvironmentFaultError       ffmpeg, cluster resources or server are missing
+│   ├── EnvironmentFaultError       ffmpeg, cluster resources or server are missing
+│   └── ChunkQuarantinedError       a chunk kills the worker process that computes it
 ├── IncompleteTranscriptError   some chunks failed for good; the rest is written
 ├── BatchFailedError            not one file of a bulk run came through
 └── InvariantError              a law of ours was broken: report a bug
@@ -155,6 +157,10 @@ class DecodeInterruptedError(RetryableError):
 
 class EngineUnavailableError(RetryableError):
     """The speech engine failed in a way that another attempt may not."""
+
+
+class ClusterLostError(RetryableError):
+    """The Dask cluster went away in the middle of a run."""
 
 
 class InputError(LongformError):
@@ -291,6 +297,10 @@ class WeightsError(InputError):
 
 class EnvironmentFaultError(InputError):
     """Something that longform needs is missing on this machine or cluster."""
+
+
+class ChunkQuarantinedError(InputError):
+    """A macro chunk has killed its worker process so often that it is not tried again."""
 
 
 class IncompleteTranscriptError(LongformError):

@@ -17,6 +17,8 @@ from pydantic import Field
 
 from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.company import COMPANY
+from longform.errors import ChunkQuarantinedError
 from longform.hear_again import hear_again
 from longform.macro_result import HeardMicro, to_chunk_result
 from longform.media import address_book
@@ -33,6 +35,7 @@ from longform.speech.engine import DecodeOptions, EngineSpec, MicroResult
 from longform.speech.engine_choice import decode_options, worker_engine
 from longform.speech.missing import unheard
 from longform.timeline import Span, clock
+from longform.transcript.chunk_claims import ChunkClaims, ChunkDeaths
 from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.coverage import overlaid
 from longform.transcript.page.material import Peaks
@@ -67,11 +70,22 @@ class WholeAudio(FrozenModel):
 AudioSource = Annotated[WindowAudio | SpooledAudio | WholeAudio, Field(discriminator="kind")]
 
 
+class ChunkHeld(FrozenModel):
+    """Says, in the place of a result, that another run computes the chunk just now."""
+
+    key: str
+
+
 class MacroChunkJob(FrozenModel):
-    """Everything a worker needs for one macro chunk. It holds no audio."""
+    """Everything a worker needs for one macro chunk. It holds no audio.
+
+    `execution` tells one execution of a flow run from another one of the same run.
+    """
 
     key: str
     run_id: str
+    execution: str = ""
+    use_cache: bool = True
     name: str
     index: int
     channel: int | None = None  # counted from 1, where channels are transcribed apart
@@ -120,28 +134,60 @@ class MacroChunkJob(FrozenModel):
 
 async def run_macro_chunk(
     job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent
-) -> ChunkResult:
+) -> ChunkResult | ChunkHeld:
     """Transcribe `job` with this process's engine and put the result into the chunk store.
 
-    The worker stores it, not the parent: so it survives a parent that dies meanwhile.
+    The worker stores it, not the parent: so it survives a parent that dies meanwhile. Where
+    another run computes the chunk just now, that is the answer: waiting needs no worker.
 
     Raises:
         RetryableError, SourceError: from `transcribe_macro_chunk`.
         UnknownModelError, WeightsError: this host has not the weights that were pinned.
+        ChunkQuarantinedError: the chunk has killed its process before, again and again.
     """
+    claims = ChunkClaims(job.chunk_store_url)
+    deaths = await asyncio.to_thread(claims.settle, job.key, job.execution)
+    if deaths.is_quarantined:
+        raise quarantined(deaths)
+    async with (
+        COMPANY.join(alone=bool(deaths.workers)),
+        claims.hold(job.key, job.execution, worker_name()) as is_ours,
+    ):
+        if not is_ours:
+            return ChunkHeld(key=job.key)
+        result = await _result(job, settings, on_event)
+        if deaths.workers:
+            await asyncio.to_thread(claims.forgive, job.key)
+        return result
+
+
+async def _result(job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent) -> ChunkResult:
+    store = ChunkStore(job.chunk_store_url)
+    if job.use_cache and (known := await asyncio.to_thread(store.get, job.key)):
+        return known
     batcher = await asyncio.to_thread(worker_engine, job.engine, settings)
-    on_event(
-        ChunkBegun(
-            macro_chunk=job.index,
-            channel=job.channel,
-            worker=worker_name(),
-            start_sample=job.start_sample,
-            end_sample=job.end_sample,
-        )
-    )
+    on_event(_begun(job))
     result = await transcribe_macro_chunk(job, batcher, on_event)
-    await asyncio.to_thread(ChunkStore(job.chunk_store_url).put, result)
+    await asyncio.to_thread(store.put, result)
     return result
+
+
+def quarantined(deaths: ChunkDeaths) -> ChunkQuarantinedError:
+    """Return the error that names what a chunk has done."""
+    return ChunkQuarantinedError(
+        f"{len(deaths.workers)} worker processes died on it ({', '.join(deaths.workers)}), most "
+        "often for want of memory; `longform clean --quarantine` lets it be tried again"
+    )
+
+
+def _begun(job: MacroChunkJob) -> ChunkBegun:
+    return ChunkBegun(
+        macro_chunk=job.index,
+        channel=job.channel,
+        worker=worker_name(),
+        start_sample=job.start_sample,
+        end_sample=job.end_sample,
+    )
 
 
 async def transcribe_macro_chunk(
@@ -189,7 +235,8 @@ async def transcribe_macro_chunk(
             "end_sample": coverage[-1].end_sample if coverage else result.end_sample,
         }
     )
-    return result.model_copy(update={"peaks": peaks.bars()})
+    stats = result.stats.model_copy(update={"memory_note": batcher.memory_note})
+    return result.model_copy(update={"peaks": peaks.bars(), "stats": stats})
 
 
 async def discard_audio(job: MacroChunkJob, spool: WorkRun) -> None:

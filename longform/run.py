@@ -1,7 +1,8 @@
 """One run: what was asked for and found out, and the jobs and cache keys that follow from it."""
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from longform import __version__
@@ -35,6 +36,8 @@ class Run:
     engine: EngineSpec
     chunk_store_url: str
     channel: int | None = None  # the one that `recording` reads, from 1; None: the mix
+    execution: str = field(default_factory=lambda: secrets.token_hex(8))  # this try of the run
+    use_cache: bool = True
     order: int = 0  # among the recordings that share a cluster, lower ones come first
 
     def by_channel(self) -> "tuple[Run, ...]":
@@ -69,6 +72,8 @@ class Run:
         return MacroChunkJob(
             key=self.key(chunk),
             run_id=self.run_id,
+            execution=self.execution,
+            use_cache=self.use_cache,
             name=self.recording.source.name,
             index=chunk.index,
             channel=self.channel,
@@ -115,7 +120,7 @@ class Run:
             processing_duration_sec=processing_duration_sec,
             task=self.params.task,
             provenance=self.provenance(),
-            warnings=self._warnings(),
+            warnings=self._warnings() + memory_notes(channels),
             # The page shows the sound of one channel: the first stands for all.
             page=page_material(channels[0].results, media),
         )
@@ -149,6 +154,12 @@ class Run:
         """Return the results that earlier runs have left, by chunk index."""
         found = ((chunk.index, store.get(self.key(chunk))) for chunk in plan.chunks)
         return {index: result for index, result in found if result is not None}
+
+
+def memory_notes(channels: Sequence[ChannelChunks]) -> tuple[str, ...]:
+    """Return what engines had to make do with, each once: a warning for whoever tunes them."""
+    notes = (one.stats.memory_note for channel in channels for one in channel.results)
+    return tuple(dict.fromkeys(note for note in notes if note))
 
 
 def plan_store(store_url: str) -> RecordStore[Plan]:

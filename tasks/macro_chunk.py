@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from longform import macro_chunk as domain
-from longform.macro_chunk import MacroChunkJob, OnChunkEvent
+from longform.macro_chunk import ChunkHeld, MacroChunkJob, OnChunkEvent
 from longform.settings import Settings
 from longform.transcript.segment import ChunkResult
 from tasks.retries import retrying
@@ -13,6 +13,6 @@ from tasks.retries import retrying
 @task(name="transcribe_chunk", task_run_name="{job.label}", cache_policy=NO_CACHE, **retrying)
 async def transcribe_chunk(
     job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent
-) -> ChunkResult:
+) -> ChunkResult | ChunkHeld:
     """Transcribe `job` with this process's engine and put the result into the chunk store."""
     return await domain.run_macro_chunk(job, settings, on_event)

@@ -12,7 +12,7 @@ import dask
 from distributed import Nanny, Scheduler, SpecCluster
 
 from infra.clusters.place import ClusterPlace
-from infra.clusters.workers import DASK_CONFIG, OPENMP, RESOURCES, adapt, num_threads
+from infra.clusters.workers import DASK_CONFIG, LOST_WORKER, OPENMP, RESOURCES, adapt, num_threads
 from longform.settings import Settings
 
 
@@ -80,6 +80,7 @@ def _start_deaf_to_interrupts(settings: Settings) -> LocalCluster:
     """
     resource_tracker.ensure_running()  # when it starts, it unblocks SIGINT
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    dask.config.set(LOST_WORKER)  # read when a worker dies, so it is set for good
     with dask.config.set(DASK_CONFIG):
         return LocalCluster(settings)
 

@@ -28,6 +28,9 @@ DASK_CONFIG = {
     # default of half a second, ten waiting chunks ask for one worker.
     "distributed.scheduler.unknown-task-duration": "60s",
 }
+# A worker process that dies is started again by its nanny. Dask would close that nanny after 15 s,
+# which on a busy machine is before the new process has imported all it needs.
+LOST_WORKER = {"distributed.deploy.lost-worker-timeout": "10 minutes"}
 # The same for schedulers and workers that are configured by their environment alone.
 DASK_ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__RESOURCES": str(RESOURCES),

@@ -12,6 +12,7 @@ from longform.media.object_errors import store_errors
 from longform.media.policy import redact, scheme_of
 from longform.transcript.fsspec_place import FsspecPlace
 
+PARTIAL = ".partial"  # behind the name of a file that is not whole yet
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -80,9 +81,14 @@ class WorkFolder:
                 return
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f"{target.name}.partial")
-            partial.write_bytes(content)
-            partial.replace(target)
+            partial = target.with_name(f"{target.name}{PARTIAL}")
+            try:
+                partial.write_bytes(content)
+                partial.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    partial.unlink()
+                raise
 
     def append(self, content: bytes, *components: str) -> None:
         """Add to a file of a local folder, which is made where it is missing.

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import psutil
 from pydantic import ValidationError
 
 from longform.errors import LongformError, OutputError
-from longform.media.work_folder import WorkFolder
+from longform.media.work_folder import PARTIAL, WorkFolder
 from longform.params import FrozenModel
 
 logger = logging.getLogger(__name__)
@@ -101,11 +102,14 @@ def is_abandoned(
 
 
 def read_lease(folder: WorkFolder, run: str) -> Lease | None:
-    """Return the lease of a run's folder, or None where there is none that can be read."""
-    try:
-        return Lease.model_validate_json(folder.read(run, LEASE_FILE))
-    except (LongformError, ValidationError):
-        return None
+    """Return the lease of a run's folder, or None where there is none that can be read.
+
+    A run that was killed while it wrote its first one has left that beside its place.
+    """
+    for name in (LEASE_FILE, f"{LEASE_FILE}{PARTIAL}"):
+        with suppress(LongformError, ValidationError):
+            return Lease.model_validate_json(folder.read(run, name))
+    return None
 
 
 def _last_sign_unix_sec(folder: WorkFolder, run: str, lease: Lease | None) -> float | None:

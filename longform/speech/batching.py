@@ -138,6 +138,11 @@ class Batcher:
         with self._changed:
             return len(self._streams)
 
+    @property
+    def memory_note(self) -> str:
+        """What the engine had to make do with, in words; empty where memory was enough."""
+        return str(getattr(self.engine, "memory_note", ""))
+
     def open_stream(self, options: DecodeOptions, languages: LanguageTrack | None = None) -> Stream:
         """Open a stream whose chunks are all decoded with `options`.
 

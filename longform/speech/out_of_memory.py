@@ -24,6 +24,7 @@ class FittingEngine:
         self._smaller_types = list(compute_types[1:])
         self._engine: Engine | None = load(compute_types[0])
         self._most: int | None = None
+        self.memory_note = ""  # what did not fit, in words; for the output of runs
 
     @property
     def identity(self) -> str:
@@ -57,7 +58,7 @@ class FittingEngine:
     def _shrink(self, num_chunks: int, error: Exception) -> None:
         if num_chunks > 1:
             self._most = num_chunks // 2
-            _log.warning("Out of memory: batches of %d instead of %d", self._most, num_chunks)
+            self._note(f"batches of {self._most} instead of {num_chunks}")
             return
         if not self._smaller_types:
             raise EngineUnavailableError(
@@ -65,9 +66,13 @@ class FittingEngine:
                 "or a smaller --compute-type"
             ) from error
         compute_type = self._smaller_types.pop(0)
-        _log.warning("Out of memory for one chunk: loading the model as %s", compute_type)
+        self._note(f"the model was loaded as {compute_type}")
         self._engine = None  # freed before the next one is loaded
         self._engine = self._load(compute_type)
+
+    def _note(self, what: str) -> None:
+        self.memory_note = f"the engine ran out of memory: {what}"
+        _log.warning("%s", self.memory_note)
 
 
 def is_out_of_memory(error: Exception) -> bool:

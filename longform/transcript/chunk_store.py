@@ -115,6 +115,15 @@ class RecordStore(Generic[Record]):
             hint = "LONGFORM_CHUNK_STORE names another place for cached results"
             raise OutputError(f"{error} ({hint})") from error
 
+    def remove(self, key: str) -> None:
+        """Remove a record; that there is none is no error.
+
+        Raises:
+            OutputError: the store does not let it go.
+        """
+        place, name = self._place(key)
+        place.remove(name)
+
     def _checksum(self, key: str, payload: str) -> str:
         # With key and class, so that a sound record in a wrong place counts as damaged.
         return sha256("\n".join((self._model.__name__, key, payload)).encode()).hexdigest()

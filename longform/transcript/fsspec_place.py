@@ -14,6 +14,8 @@ from longform.media.policy import redact, scheme_of
 # A put of a whole object shows the old object or the new one, never a part: one request is
 # enough, and a move there would be a copy and a deletion. Elsewhere a file is moved into place.
 _ATOMIC_PUT = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory"})
+# They refuse a put of a name that another writer has taken meanwhile.
+_EXCLUSIVE_PUT = frozenset({"s3", "s3a", "gs", "gcs"})
 _STORES = frozenset({*EXTRAS, "memory"})
 
 
@@ -85,12 +87,36 @@ class FsspecPlace:
                     store.rm_file(temporary)
                 raise
 
-    def remove(self, name: str) -> None:
-        """Remove a file; that there is none is no error."""
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one of that name; return whether it was written.
+
+        One request decides where the store has such a request (S3, Google Cloud Storage).
+        Elsewhere two writers that come together may both be told that they were first.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
         with self._as_output_error(name):
             store, path = self._store(name)
-            with suppress(FileNotFoundError):
-                store.rm_file(path)
+            store.invalidate_cache()
+            if store.exists(path):
+                return False
+            exclusive = scheme_of(self.url) in _EXCLUSIVE_PUT
+            try:
+                store.pipe_file(path, content, **({"mode": "create"} if exclusive else {}))
+            except FileExistsError:
+                return False
+            return True
+
+    def remove(self, name: str) -> None:
+        """Remove a file; that it is gone already is no error.
+
+        Raises:
+            OutputError: the store does not let it go.
+        """
+        with self._as_output_error(name), suppress(FileNotFoundError):
+            store, path = self._store(name)
+            store.rm_file(path)
 
     def _url_of(self, name: str) -> str:
         return f"{self.url.rstrip('/')}/{name}"

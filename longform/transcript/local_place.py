@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from uuid import uuid4
 
 from longform.errors import OutputError
 from longform.media.policy import printable
+from longform.transcript.unfinished import remove_unfinished, unfinished_name
 
 _ADVICE: Mapping[int, str] = MappingProxyType(
     {
@@ -26,6 +26,8 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
         errno.EISDIR: "there is a folder of that name; move it away",
     }
 )
+# What file systems without hard links answer; shares and USB sticks are such.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +66,64 @@ class LocalPlace:
             OutputError: the file cannot be written; no part of it stays behind.
         """
         path = self.folder / name
+        with self._written_beside(name, content) as temporary:
+            temporary.replace(path)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one of that name; return whether it was written.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        path = self.folder / name
+        with self._written_beside(name, content) as temporary:
+            try:
+                path.hardlink_to(temporary)  # the whole file at once, and only one can
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                return self._create_slowly(path, content)
+            finally:
+                temporary.unlink()
+        return True
+
+    def _create_slowly(self, path: Path, content: bytes) -> bool:
+        # Readers may see a part of it, for a moment.
+        try:
+            with path.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """Remove a file; that it is gone already is no error.
+
+        Raises:
+            OutputError: the folder does not let it go.
+        """
+        with _as_output_error(self.folder / name):
+            (self.folder / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _written_beside(self, name: str, content: bytes) -> Iterator[Path]:
         # Not from tempfile: those are readable by their owner only, and would stay so.
-        temporary = self.folder / f".longform-{uuid4().hex}.tmp"
-        with _as_output_error(path):
+        temporary = self.folder / unfinished_name(name)
+        with _as_output_error(self.folder / name):
             self.folder.mkdir(parents=True, exist_ok=True)
+            remove_unfinished(self.folder, name)
             try:
                 with temporary.open("xb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                temporary.replace(path)
+                yield temporary
             except BaseException:
                 with suppress(OSError):
                     temporary.unlink()
                 raise
-
-    def remove(self, name: str) -> None:
-        """Remove a file; that there is none is no error."""
-        with _as_output_error(self.folder / name):
-            (self.folder / name).unlink(missing_ok=True)
 
 
 @contextmanager

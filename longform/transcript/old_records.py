@@ -14,7 +14,7 @@ from longform.media.policy import redact
 
 UNFINISHED_SEC = 86_400.0  # a write takes no second; a day is beyond any skew of clocks
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")
-_UNFINISHED = re.compile(r"\.longform-[0-9a-f]{32}\.tmp")
+_UNFINISHED = re.compile(r"\.longform-[0-9a-f-]{32,}\.tmp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,12 @@ class OutputPlace(Protocol):
         """Write a file so that its readers see all of the old one or all of the new one."""
         ...
 
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a file unless there is one of that name; return whether it was written."""
+        ...
+
     def remove(self, name: str) -> None:
-        """Remove a file; that there is none is no error."""
+        """Remove a file; that it is gone already is no error."""
         ...
 
 

@@ -83,6 +83,18 @@ def test_a_process_that_lives_keeps_its_run_however_old(tmp_path: Path, folder: 
         assert (tmp_path / RUN / "000000.s16").exists()
 
 
+def test_a_run_that_was_killed_while_it_wrote_its_lease_is_abandoned(tmp_path: Path) -> None:
+    """The lease that lies beside its place says whose the folder was."""
+    with holder(tmp_path) as process:
+        lease = tmp_path / RUN / LEASE_FILE
+        partial = lease.rename(lease.with_name(f"{LEASE_FILE}.partial"))
+        assert remove_leftovers(str(tmp_path)) == []
+        process.kill()
+        process.wait()
+        assert partial.exists()
+        assert [each.run for each in remove_leftovers(str(tmp_path))] == [RUN]
+
+
 def test_a_process_that_is_stopped_keeps_its_run(tmp_path: Path) -> None:
     """A suspended process renews nothing, and is no less alive."""
     with holder(tmp_path) as process:

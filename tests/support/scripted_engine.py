@@ -8,6 +8,7 @@ named by the environment variable LONGFORM_TEST_SCRIPT, tells it to misbehave:
      "error": "EngineUnavailableError",       # which error of longform.errors it raises
      "wait_for": "/some/file",                # no call ends before this file exists
      "die_first": 1,                          # so many calls kill their process
+     "die_on": {"4800000": 99},               # micro chunks that kill it, and how often
      "attempts_dir": "/some/folder",          # one file per failed attempt, for all processes
      "calls_file": "/some/file"}              # one line per call: the batch's start samples
 """
@@ -57,7 +58,7 @@ class ScriptedEngine:
         if "calls_file" in script:
             with Path(script["calls_file"]).open("a") as calls:
                 calls.write(json.dumps(starts) + "\n")
-        _die_if_due(script)
+        _die_if_due(script, starts)
         while "wait_for" in script and not Path(script["wait_for"]).exists():
             time.sleep(0.02)
         for start in starts:
@@ -65,13 +66,17 @@ class ScriptedEngine:
         return [_result(request, options) for request in batch]
 
 
-def _die_if_due(script: dict) -> None:
-    for attempt in range(script.get("die_first", 0)):
-        try:
-            (Path(script["attempts_dir"]) / f"death-{attempt}").touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        os.kill(os.getpid(), signal.SIGKILL)
+def _die_if_due(script: dict, starts: list[int]) -> None:
+    deadly = script.get("die_on", {})
+    due = {"death": script.get("die_first", 0)}
+    due |= {f"death-{start}": deadly.get(str(start), 0) for start in starts}
+    for name, times in due.items():
+        for attempt in range(times):
+            try:
+                (Path(script["attempts_dir"]) / f"{name}-{attempt}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _fail_if_due(script: dict, start: int) -> None:

@@ -1,0 +1,96 @@
+"""The life of a flow run from outside: it is noted, can be cancelled, and leaves nothing open."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar, cast
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.runtime import flow_run
+from prefect.states import Cancelled
+
+from flows.orphans import close_dead_runs, close_subflows
+from flows.termination import end
+from longform.run_notes import noted
+from longform.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+POLL_SEC = 2.0  # between two looks at the state of the run; one costs the server 10 ms
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why a run ends before its time."""
+
+    is_cancelled: bool = False  # somebody asked for it, in the UI or through the API
+
+
+def orderly(
+    function: Callable[P, Coroutine[Any, Any, R]],
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Wrap the function of a flow, so that its runs end in order.
+
+    A run that is cancelled in the UI or through the API ends as Cancelled, whoever carries it
+    out. Subflow runs that lost their process are closed with it, and so are the runs that an
+    earlier process of this machine has left behind.
+    """
+
+    @functools.wraps(function)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        run_id, ending, home = str(flow_run.id), Ending(), Settings().home
+        closing = asyncio.create_task(close_dead_runs(home))
+        try:
+            with noted(home, run_id):
+                try:
+                    async with _cancelled_from_outside(run_id, ending):
+                        return await function(*args, **kwargs)
+                finally:
+                    await asyncio.shield(close_subflows(run_id, cancelled=ending.is_cancelled))
+        except asyncio.CancelledError:
+            if not ending.is_cancelled or (task := asyncio.current_task()) is None:
+                raise
+            task.uncancel()
+            state: Any = Cancelled(message="cancelled; finished chunks are kept")
+            return cast("R", state)  # Prefect takes a returned state for the run's own
+        finally:
+            await end([closing])
+
+    return run
+
+
+@asynccontextmanager
+async def _cancelled_from_outside(run_id: str, ending: Ending) -> AsyncIterator[None]:
+    """Cancel the current task when somebody cancels the run."""
+    task = asyncio.current_task()
+
+    async def watch() -> None:
+        while not await _is_cancelled(run_id):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SEC)
+        logger.info("the run was cancelled")
+        ending.is_cancelled = True
+        if task is not None:
+            task.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        await end([watching])
+
+
+async def _is_cancelled(run_id: str) -> bool:
+    try:
+        async with get_client() as api:
+            state = (await api.read_flow_run(cast("Any", run_id))).state
+    except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound):
+        return False  # nobody can say so just now
+    return state is not None and (state.is_cancelling() or state.is_cancelled())
