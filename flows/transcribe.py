@@ -16,6 +16,7 @@ from flows.chunks import ChunkOutcomes, transcribe_chunks
 from flows.progress import ProgressReporter
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
+from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from longform.errors import IncompleteTranscriptError, SourceChangedError
 from longform.macro_chunk import clock
@@ -53,6 +54,7 @@ def run_name() -> str:
     flow_run_name=run_name,
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
+    **tell_webhook,
 )
 async def transcribe(
     media_url: Annotated[str, Field(description="Recording: http(s) or object store URL, or path")],
