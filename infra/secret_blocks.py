@@ -29,6 +29,6 @@ async def webhook_target(settings: Settings) -> WebhookTarget | None:
         return None
     return WebhookTarget(
         url=url,
-        keys=settings.webhook_secret or await read_secret(WEBHOOK_KEY),
+        signing_keys=settings.webhook_secret or await read_secret(WEBHOOK_KEY),
         allow_private_hosts=settings.webhook_allow_private_hosts,
     )

@@ -31,7 +31,7 @@ class WebhookTarget(FrozenModel):
     """Where webhooks go and what signs them; both may be secrets."""
 
     url: SecretStr
-    keys: SecretStr | None
+    signing_keys: SecretStr | None
     allow_private_hosts: bool = False
     backoff_base_sec: float = BACKOFF_BASE_SEC
 
@@ -63,7 +63,7 @@ async def deliver(event: WebhookEvent, target: WebhookTarget) -> None:
         WebhookRefusedError: the receiver, or the address policy, will never take it.
         RetryableError: it did not take it in any of the tries.
     """
-    keys = parse_keys(target.keys)
+    keys = parse_keys(target.signing_keys)
     body = event.body()
     patience = Patience(target.policy)
     async with make_client(target.policy) as client:

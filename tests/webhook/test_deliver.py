@@ -42,7 +42,7 @@ def target(receiver: Receiver, keys: str = KEY) -> WebhookTarget:
     """Return where the test's events go, without pauses between tries."""
     return WebhookTarget(
         url=SecretStr(receiver.url),
-        keys=SecretStr(keys),
+        signing_keys=SecretStr(keys),
         allow_private_hosts=True,
         backoff_base_sec=0.0,
     )
