@@ -6,7 +6,7 @@ from typing import Annotated
 import click
 import typer
 
-from cli import clean, compare, doctor, plan, serve_model, server, transcribe
+from cli import clean, compare, deploy, doctor, plan, serve, serve_model, server, transcribe
 from cli.exit_codes import INTERRUPTED, exit_code
 from longform import __version__
 from longform.errors import LongformError
@@ -27,6 +27,8 @@ app.command("transcribe")(transcribe.transcribe)
 app.command("plan")(plan.plan)
 app.command("compare")(compare.compare)
 app.command("clean")(clean.clean)
+app.command("deploy")(deploy.deploy)
+app.command("serve")(serve.serve)
 app.command("serve-model")(serve_model.serve_model)
 app.command("doctor")(doctor.doctor)
 app.add_typer(server.app, name="server")

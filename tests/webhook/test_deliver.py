@@ -89,27 +89,28 @@ async def test_it_is_tried_again(answer: int | None) -> None:
 @pytest.mark.parametrize("answer", [400, 401, 404, 410, 413, 422])
 async def test_a_refusal_is_final(answer: int) -> None:
     """A receiver that will never take it is asked once; the message hides the path."""
-    with webhook_receiver(answer) as receiver:
-        with pytest.raises(WebhookRefusedError, match=f"\\({answer}\\)") as raised:
-            await deliver(EVENT, target(receiver))
+    refused = pytest.raises(WebhookRefusedError, match=f"\\({answer}\\)")
+    with webhook_receiver(answer) as receiver, refused as raised:
+        await deliver(EVENT, target(receiver))
     assert len(receiver.received) == 1
     assert "token" not in str(raised.value)
 
 
 async def test_no_redirect_is_followed() -> None:
     """A signed event goes to the address that was set, and to no other."""
-    with webhook_receiver() as other:
-        with webhook_receiver((307, {"Location": other.url})) as receiver:
-            with pytest.raises(WebhookRefusedError, match="redirects"):
-                await deliver(EVENT, target(receiver))
+    with (
+        webhook_receiver() as other,
+        webhook_receiver((307, {"Location": other.url})) as receiver,
+        pytest.raises(WebhookRefusedError, match="redirects"),
+    ):
+        await deliver(EVENT, target(receiver))
     assert (len(receiver.received), len(other.received)) == (1, 0)
 
 
 async def test_patience_ends() -> None:
     """A receiver that fails for good is given up, after as many tries as promised."""
-    with webhook_receiver(*[None] * 20) as receiver:
-        with pytest.raises(ConnectionCutError):
-            await deliver(EVENT, target(receiver))
+    with webhook_receiver(*[None] * 20) as receiver, pytest.raises(ConnectionCutError):
+        await deliver(EVENT, target(receiver))
     assert len(receiver.received) == MAX_ATTEMPTS
     with pytest.raises(ServerUnreachableError):
         await deliver(EVENT, target(receiver))  # nobody listens there any more

@@ -19,9 +19,7 @@ words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 def event(run_id: str, attempt: int, kind: str, message: str = "") -> WebhookEvent:
     """Return an event of the test."""
-    data = RunEnded(
-        run_id=run_id, run_name="r", attempt=attempt, status="failed", message=message
-    )
+    data = RunEnded(run_id=run_id, run_name="r", attempt=attempt, status="failed", message=message)
     return WebhookEvent(type=kind, timestamp=datetime.now(UTC), data=data)
 
 
