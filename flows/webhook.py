@@ -16,6 +16,7 @@ from prefect.utilities.urls import url_for
 from infra.secret_blocks import webhook_target
 from longform.errors import IncompleteTranscriptError, LongformError
 from longform.media.policy import shown_name
+from longform.reprocess.report import OUTCOMES, BatchReport
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
 from longform.webhook.event import RunEnded, WebhookEvent, shown_files, shown_message
@@ -86,6 +87,8 @@ def event_of(flow_name: str, flow_run: FlowRun, state: State[Any]) -> WebhookEve
 def _facts(ended_with: object) -> dict[str, Any]:
     if isinstance(ended_with, IncompleteTranscriptError):
         return _facts(ended_with.output)
+    if isinstance(ended_with, BatchReport):
+        return _bulk_facts(ended_with)
     if not isinstance(ended_with, TranscribeOutput):
         return {}
     return {
@@ -95,6 +98,18 @@ def _facts(ended_with: object) -> dict[str, Any]:
         "processing_duration_sec": ended_with.processing_duration_sec,
         "files": shown_files(ended_with.files),
         "num_files": len(ended_with.files),
+    }
+
+
+def _bulk_facts(report: BatchReport) -> dict[str, Any]:
+    counts = {outcome: report.count(outcome) for outcome in OUTCOMES}
+    return {
+        "status": "incomplete" if report.num_failed or report.stopped else "complete",
+        "input_duration_sec": report.cost.audio_sec,
+        "processing_duration_sec": report.duration_sec,
+        "files": shown_files([report.address] if report.address else []),
+        "num_files": len(report.files),
+        "outcomes": {outcome: count for outcome, count in counts.items() if count},
     }
 
 

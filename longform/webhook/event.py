@@ -27,6 +27,7 @@ class RunEnded(FrozenModel):
     processing_duration_sec: float | None = None
     files: tuple[str, ...] = ()
     num_files: int = 0
+    outcomes: dict[str, int] = {}  # of a bulk run: how many recordings came to each
 
 
 class WebhookEvent(FrozenModel):
