@@ -16,9 +16,9 @@ from deployments.prefect_file import (
     Declared,
     compare,
     deploy_all,
-    prune_schedules,
     read_declared,
     read_deployment,
+    settle_schedules,
 )
 from deployments.variables import apply_variables
 from infra.secret_blocks import WEBHOOK_URL, webhook_target
@@ -83,7 +83,7 @@ async def _apply_deployments(
     for each in declared:
         now = await read_deployment(api, each.name)
         changes.append(compare(each.name, before[each.name], now))
-        changes += await prune_schedules(api, each, now, dry_run=dry_run)
+        changes += await settle_schedules(api, each, before[each.name], now, dry_run=dry_run)
     return changes
 
 

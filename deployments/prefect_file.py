@@ -112,26 +112,36 @@ def _essence(deployment: DeploymentResponse) -> dict[str, Any]:
     return essence
 
 
-async def prune_schedules(
-    api: PrefectClient, declared: Declared, there: DeploymentResponse | None, *, dry_run: bool
+async def settle_schedules(
+    api: PrefectClient,
+    declared: Declared,
+    before: DeploymentResponse | None,
+    now: DeploymentResponse | None,
+    *,
+    dry_run: bool,
 ) -> list[Change]:
-    """Remove schedules that an earlier version of the file made; Prefect itself never does.
+    """Remove schedules that an earlier version of the file made, and keep those made by hand.
 
-    Those from a file have a slug. One without was made by hand: it stays, and is named.
+    Those from a file have a slug. Prefect itself never removes them, but drops the ones by hand
+    whenever a deployment has any.
     """
-    changes: list[Change] = []
-    if there is None:
-        return changes
-    for schedule in there.schedules:
+    if before is None or now is None:
+        return []
+    there = {schedule.id for schedule in now.schedules}
+    changes = []
+    for schedule in before.schedules:
+        detail = f"{getattr(schedule.schedule, 'cron', None) or type(schedule.schedule).__name__}"
         if schedule.slug in declared.slugs:
             continue
-        detail = f"{getattr(schedule.schedule, 'cron', None) or type(schedule.schedule).__name__}"
         if schedule.slug is None:
             changes.append(Change(SCHEDULE_KIND, declared.name, "kept", f"{detail}, made by hand"))
+            if schedule.id not in there:
+                again = [(schedule.schedule, schedule.active)]
+                await api.create_deployment_schedules(now.id, again)
             continue
-        if not dry_run:
-            await api.delete_deployment_schedule(there.id, schedule.id)
         changes.append(
             Change(SCHEDULE_KIND, declared.name, "removed", f"{schedule.slug}, {detail}")
         )
+        if schedule.id in there and not dry_run:
+            await api.delete_deployment_schedule(now.id, schedule.id)
     return changes

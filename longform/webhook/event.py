@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from pydantic import Field
+
 from longform.media.policy import printable, redact
 from longform.params import FrozenModel
 
@@ -27,7 +29,7 @@ class RunEnded(FrozenModel):
     processing_duration_sec: float | None = None
     files: tuple[str, ...] = ()
     num_files: int = 0
-    outcomes: dict[str, int] = {}  # of a bulk run: how many recordings came to each
+    outcomes: dict[str, int] = Field(default_factory=dict)  # of a bulk run: recordings by outcome
 
 
 class WebhookEvent(FrozenModel):

@@ -195,9 +195,9 @@ def test_a_schedule_that_left_the_file_leaves_the_server(
     by_hand = {"schedule": {"interval": 86_400}, "active": False}
     operator.ask("POST", f"deployments/{deployment['id']}/schedules", [by_hand])
     assert {each["slug"] for each in deployment["schedules"]} == {"nightly", "noon", "weekly"}
-    would = operator.deploy("--dry-run")
-    assert re.search(r"reprocess/nightly +│ removed +│ noon", would)
-    assert re.search(r"reprocess/nightly +│ removed +│ noon", operator.deploy())
+    for printed in (operator.deploy("--dry-run"), operator.deploy()):
+        assert re.search(r"reprocess/nightly +│ removed +│ noon", printed)
+        assert re.search(r"reprocess/nightly +│ kept +│ .*by hand", printed)
     deployment = operator.ask("GET", "deployments/name/reprocess/nightly")
     slugs = {each["slug"]: each["id"] for each in deployment["schedules"]}
     assert set(slugs) == {"nightly", "weekly", None}
