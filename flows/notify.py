@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from pydantic import Field
 
+from flows.parameter_docs import with_parameter_docs
 from flows.webhook import ENDS, event_of
 from infra.secret_blocks import webhook_target
 from longform.errors import EnvironmentFaultError
@@ -17,6 +18,7 @@ RETRIES, RETRY_DELAY_SEC = 5, 60  # beside those of one delivery, which end afte
 
 
 @flow(name="notify", retries=RETRIES, retry_delay_seconds=RETRY_DELAY_SEC, persist_result=False)
+@with_parameter_docs
 async def notify(
     flow_run_id: Annotated[UUID, Field(description="The run whose end is to be told")],
 ) -> None:

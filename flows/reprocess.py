@@ -6,7 +6,9 @@ from prefect import flow
 from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
+from flows.parameter_docs import with_parameter_docs
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
+from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from longform.params import TranscribeParams
 from longform.reprocess.report import BatchReport
@@ -19,7 +21,9 @@ FILES_IN_FLIGHT = 4  # one is transcribed, one ends, and two are opened and cut 
     name="reprocess",
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
+    **tell_webhook,
 )
+@with_parameter_docs
 async def reprocess(
     sources: Annotated[
         tuple[str, ...], Field(description="Recordings: http(s) or object store URLs, or paths")

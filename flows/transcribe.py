@@ -13,6 +13,7 @@ from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
 from flows.chunks import ChunkOutcomes, transcribe_chunks
+from flows.parameter_docs import with_parameter_docs
 from flows.progress import ProgressReporter
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
@@ -56,6 +57,7 @@ def run_name() -> str:
     persist_result=False,
     **tell_webhook,
 )
+@with_parameter_docs
 async def transcribe(
     media_url: Annotated[str, Field(description="Recording: http(s) or object store URL, or path")],
     params: TranscribeParams = DEFAULT_PARAMS,
