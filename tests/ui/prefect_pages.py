@@ -26,9 +26,7 @@ class PrefectPages:
 
     def tab(self, name: str) -> None:
         """Choose a tab of the page that is open."""
-        self.page.get_by_role("tab", name=name).or_(
-            self.page.get_by_role("button", name=name, exact=True)
-        ).or_(self.page.get_by_role("link", name=name, exact=True)).first.click()
+        self.page.get_by_role("tablist").get_by_text(name, exact=True).click()
 
     def artifact(self, artifact_id: str) -> None:
         """Open an artifact."""
