@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-access pictures docs command-page faults hostile fuzz clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-access pictures docs command-page faults hostile fuzz clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MEDIA ?= examples/welcome.flac
 ARGS ?=
+# Test processes side by side: servers and clusters spend half of their time waiting.
+JOBS ?= 2
 
 # State stays in the checkout: nothing is read from or left in the home folder.
 run stop: export LONGFORM_HOME ?= $(CURDIR)/.longform
@@ -38,8 +40,8 @@ run: $(STAMP)  ## Transcribe MEDIA (a path or URL; default: the bundled recordin
 stop: $(STAMP)  ## End the Prefect server that `make run` started
 	@$(BIN)/longform server stop
 
-test: $(STAMP)  ## Run the tests (under 20 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m "not full" $(ARGS)
+test: $(STAMP)  ## Run the tests (a quarter of an hour on 2 cores; JOBS=N side by side)
+	@$(BIN)/python -m pytest -m "not full" -n $(JOBS) --dist loadfile $(ARGS)
 
 test-full: $(STAMP)  ## Run the whole set of the suites that `make test` samples
 	@$(BIN)/python -m pytest -m full $(ARGS)
@@ -74,6 +76,9 @@ bench-speed: $(STAMP)  ## Wall, CPU and memory next to faster-whisper alone (LON
 
 bench-page: $(STAMP)  ## Open and scroll the page of a ten-hour transcript in Chromium
 	@$(BIN)/python -m benchmarks.page $(ARGS)
+
+bench-gpu: $(STAMP)  ## Faster-whisper, the engine and the pipeline on a GPU (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.access $(ARGS)

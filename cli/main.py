@@ -6,7 +6,18 @@ from typing import Annotated
 import click
 import typer
 
-from cli import clean, compare, deploy, doctor, plan, serve, serve_model, server, transcribe
+from cli import (
+    clean,
+    compare,
+    deploy,
+    doctor,
+    plan,
+    reprocess,
+    serve,
+    serve_model,
+    server,
+    transcribe,
+)
 from cli.exit_codes import INTERRUPTED, exit_code
 from longform import __version__
 from longform.errors import LongformError
@@ -24,6 +35,7 @@ app = typer.Typer(
     help="Hours of speech in, an exact, time-coded transcript out.",
 )
 app.command("transcribe")(transcribe.transcribe)
+app.command("reprocess")(reprocess.reprocess)
 app.command("plan")(plan.plan)
 app.command("compare")(compare.compare)
 app.command("clean")(clean.clean)

@@ -65,7 +65,7 @@ def perform(request: Request) -> int:
     """
     end_at_sigterm()
     check_before_start(request)
-    enter_environment(request)
+    enter_environment(request.settings, verbose=request.verbose)
     try:
         with shared_cluster(request):
             return asyncio.run(transcribe_all(request))
@@ -105,16 +105,16 @@ def check_before_start(request: Request) -> None:
         load_diarizer(request.settings)
 
 
-def enter_environment(request: Request) -> None:
+def enter_environment(settings: Settings, *, verbose: bool) -> None:
     """Give this process and its children their settings, a Prefect server and a quiet log."""
     from infra.server import begin_server
 
-    os.environ.update(request.settings.to_environment())
-    if not request.verbose:
+    os.environ.update(settings.to_environment())
+    if not verbose:
         # The API still gets every record; a person gets our own lines and no tracebacks.
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_LOGGING_ROOT_LEVEL", "CRITICAL")
-    server = begin_server(request.settings.home)
+    server = begin_server(settings.home)
     server.address.apply()
     import_module("flows.transcribe")  # seconds, while the server starts
     server.wait()

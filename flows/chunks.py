@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flows.cluster import RunCluster
 from flows.dispatch import ChunkDispatcher
 from flows.plan import planned_chunks
-from flows.progress import ChannelProgress, ProgressReporter
+from flows.progress import ChannelProgress, RecordingProgress
 from flows.termination import end
 from longform.media.work_store import WorkRun
 from longform.plan import Plan, PlannedChunk, plan_key
@@ -26,6 +26,7 @@ class ChunkOutcomes:
     channels: tuple[ChannelChunks, ...]
     errors: tuple[BaseException, ...]  # in the order in which they came
     num_cached: int
+    engine_sec: float  # that the chunks took which were not cached
 
     @property
     def results(self) -> tuple[ChunkResult, ...]:
@@ -39,7 +40,13 @@ class ChunkOutcomes:
 
 
 async def transcribe_chunks(
-    run: Run, settings: Settings, progress: ProgressReporter, spool: WorkRun, *, use_cache: bool
+    run: Run,
+    cluster: RunCluster,
+    settings: Settings,
+    progress: RecordingProgress,
+    spool: WorkRun,
+    *,
+    use_cache: bool,
 ) -> ChunkOutcomes:
     """Plan the recording and transcribe what the cache does not have, channel beside channel.
 
@@ -49,7 +56,7 @@ async def transcribe_chunks(
     runs = run.by_channel()
     total_samples = run.recording.media.num_samples_estimate
     lanes = [progress.channel(one.channel, total_samples) for one in runs]
-    async with RunCluster(run, settings, progress) as cluster:
+    with cluster.listening(run.run_id, progress.micro_done):
         started = [
             asyncio.create_task(_transcribe_channel(one, cluster, settings, lane, spool, use_cache))
             for one, lane in zip(runs, lanes, strict=True)
@@ -68,6 +75,7 @@ async def transcribe_chunks(
         ),
         errors=tuple(error for each in dispatchers for error in each.errors),
         num_cached=sum(each.num_cached for each in dispatchers),
+        engine_sec=sum(each.engine_sec for each in dispatchers),
     )
 
 
@@ -89,9 +97,9 @@ async def _transcribe_channel(
     planned: list[PlannedChunk] = []
     async with AsyncExitStack() as stack:
         if known is None or len(cached) < len(known.chunks):
-            cluster.start()
+            cluster.start(run.engine)
         dispatcher = await stack.enter_async_context(
-            ChunkDispatcher(cluster, store, spool, progress, settings)
+            ChunkDispatcher(cluster, store, spool, progress, settings, run.order)
         )
         async for chunk in planned_chunks(run, cluster, spool, known, cached):
             planned.append(chunk)

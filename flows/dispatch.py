@@ -21,10 +21,6 @@ from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
 
-# Beyond the chunks that run, as many again wait at the cluster: enough that no slot idles,
-# few enough that workers which join late still get some and that spooled audio stays small.
-WINDOW_PER_SLOT = 2
-
 
 class ChunkDispatcher:
     """One channel's macro chunks. When its context is left, every chunk is in one of the lists."""
@@ -36,17 +32,20 @@ class ChunkDispatcher:
         spool: WorkRun,
         progress: ChannelProgress,
         settings: Settings,
+        order: int = 0,
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._spool = spool
         self._progress = progress
         self._settings = settings
+        self._order = order
         self._tasks: list[asyncio.Task[None]] = []
         self.results: list[ChunkResult] = []
         self.failures: list[FailedSpan] = []
         self.errors: list[BaseException] = []
         self.num_cached = 0
+        self.engine_sec = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,16 +69,17 @@ class ChunkDispatcher:
 
     async def submit(self, job: MacroChunkJob) -> None:
         """Send a chunk to the cluster; returns once there is room for the next."""
-        await self._cluster.load_engine()
-        self._tasks.append(asyncio.create_task(self._run(job)))
-        while len(running := self._running()) >= self._cluster.slots * WINDOW_PER_SLOT:
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-
-    def _running(self) -> list[asyncio.Task[None]]:
-        return [task for task in self._tasks if not task.done()]
+        await self._cluster.load_engine(job.engine)
+        window = self._cluster.window
+        window.enter()
+        task = asyncio.create_task(self._run(job))
+        task.add_done_callback(lambda _: window.leave())
+        self._tasks.append(task)
+        await window.room(self._order)
 
     async def _run(self, job: MacroChunkJob) -> None:
-        with dask.annotate(resources={GPU: 1 / self._settings.slots_per_worker}):
+        slot = {GPU: 1 / self._settings.slots_per_worker}
+        with dask.annotate(resources=slot, priority=-self._order):
             future = run_macro_chunk.submit(job, job.address, as_subflow=self._settings.subflows)
         ended = await outcome(future)
         await discard_audio(job, self._spool)
@@ -87,6 +87,7 @@ class ChunkDispatcher:
             # Workers on other hosts may keep their results where this process cannot see them.
             await asyncio.to_thread(self._store.put_missing, ended)
             self.results.append(ended)
+            self.engine_sec += ended.stats.engine_sec
             self._progress.chunk_done(ended, cached=False)
             return
         self.errors.append(ended)

@@ -1,13 +1,10 @@
 """The flow `notify`: tells the webhook the end of a run that could not do so itself."""
 
-from typing import Annotated
 from uuid import UUID
 
 from prefect import flow
 from prefect.client.orchestration import get_client
-from pydantic import Field
 
-from flows.parameter_docs import with_parameter_docs
 from flows.webhook import ENDS, event_of
 from infra.secret_blocks import webhook_target
 from longform.errors import EnvironmentFaultError
@@ -18,11 +15,13 @@ RETRIES, RETRY_DELAY_SEC = 5, 60  # beside those of one delivery, which end afte
 
 
 @flow(name="notify", retries=RETRIES, retry_delay_seconds=RETRY_DELAY_SEC, persist_result=False)
-@with_parameter_docs
 async def notify(
-    flow_run_id: Annotated[UUID, Field(description="The run whose end is to be told")],
+    flow_run_id: UUID,
 ) -> None:
     """Send the event of a run that has ended; it has the id of the one that the run itself sends.
+
+    Args:
+        flow_run_id: The run whose end is to be told.
 
     Raises:
         EnvironmentFaultError: no webhook is set up.

@@ -27,7 +27,7 @@ def planned_chunks(
 
     async def find(boundary_sample: int) -> Split:
         await cluster.client()
-        with dask.annotate(resources={IO: 1}):
+        with dask.annotate(resources={IO: 1}, priority=-run.order):
             address = address_book.entry(run.recording.source.url)
             future = find_split.submit(run.recording, boundary_sample, run.params, address)
         return await result(future)

@@ -11,40 +11,23 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from longform.progress import MicroDone, RunProgress, progress_listener
+from longform.progress import MicroDone, ProgressListener, RunProgress, progress_listener
 from longform.timeline import to_seconds
 from longform.transcript.segment import ChunkResult
 
 ARTIFACT_INTERVAL_SEC = 5.0  # often enough to be seen moving; an update costs 0.05 s of CPU
 
 
-class ProgressReporter:
-    """Counts what is done and tells whoever watches."""
+class RecordingProgress:
+    """Counts what is done of one recording, and tells whoever watches."""
 
-    def __init__(self, source_name: str) -> None:
+    def __init__(self, source_name: str, run_url: str, listener: ProgressListener | None) -> None:
         self._started_sec = time.monotonic()
-        self._listener = progress_listener.get()
-        run_url = url_for("flow-run", obj_id=flow_run.id) if flow_run.id else None
-        self._now = RunProgress(source_name, "opening", run_url=run_url or "")
+        self._listener = listener
+        self._now = RunProgress(source_name, "opening", run_url=run_url)
         self._in_flight: dict[tuple[int | None, int], int] = {}
         self._expected: dict[int | None, tuple[int | None, int | None]] = {}
         self._finished_samples = 0
-        self._artifact_id: UUID | None = None
-        self._refresher: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._artifact_id = await acreate_progress_artifact(
-            progress=0.0, key="transcription-progress", description=self._now.source_name
-        )
-        self._refresher = asyncio.create_task(self._refresh())
-        self._tell()
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        if self._refresher is not None:
-            self._refresher.cancel()
-            await asyncio.gather(self._refresher, return_exceptions=True)
-        await self._update_artifact()
 
     @property
     def run_url(self) -> str:
@@ -105,6 +88,29 @@ class ProgressReporter:
         if self._listener is not None:
             self._listener(self._now)
 
+
+class ProgressReporter(RecordingProgress):
+    """The progress of a run of one recording, with its artifact."""
+
+    def __init__(self, source_name: str) -> None:
+        super().__init__(source_name, flow_run_url(), progress_listener.get())
+        self._artifact_id: UUID | None = None
+        self._refresher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._artifact_id = await acreate_progress_artifact(
+            progress=0.0, key="transcription-progress", description=self._now.source_name
+        )
+        self._refresher = asyncio.create_task(self._refresh())
+        self._tell()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if self._refresher is not None:
+            self._refresher.cancel()
+            await asyncio.gather(self._refresher, return_exceptions=True)
+        await self._update_artifact()
+
     async def _refresh(self) -> None:
         while True:
             await asyncio.sleep(ARTIFACT_INTERVAL_SEC)
@@ -129,7 +135,7 @@ class ProgressReporter:
 class ChannelProgress:
     """The progress of one channel, told as part of the whole."""
 
-    whole: ProgressReporter
+    whole: RecordingProgress
     number: int | None
 
     def expect(self, total_chunks: int | None, total_samples: int | None) -> None:
@@ -143,6 +149,12 @@ class ChannelProgress:
     def chunk_failed(self, index: int, num_samples: int) -> None:
         """Count a macro chunk that failed for good."""
         self.whole.chunk_failed(index, num_samples, self.number)
+
+
+def flow_run_url() -> str:
+    """Return where this flow run can be looked at; empty where the server has no pages."""
+    url = url_for("flow-run", obj_id=flow_run.id) if flow_run.id else None
+    return url or ""
 
 
 def _sum(parts: Iterable[int | None]) -> int | None:

@@ -1,89 +1,192 @@
 """The flow `reprocess`: many recordings in one run, on one cluster."""
 
-from typing import Annotated
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
 
 from prefect import flow
+from prefect.artifacts import acreate_table_artifact
+from prefect.runtime import deployment, flow_run
+from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
-from flows.parameter_docs import with_parameter_docs
+from flows.batch import Batch, BatchBench, BatchOptions
+from flows.batch_progress import BatchProgress
+from flows.cluster import RunCluster
+from flows.host_limits import HostLimits
+from flows.termination import cancelled_by_sigterm
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
+from longform.errors import BatchFailedError, LongformError
 from longform.params import TranscribeParams
-from longform.reprocess.report import BatchReport
-from longform.reprocess.request import Select
+from longform.plan import source_policy
+from longform.reprocess.choice import Chooser, Chosen, EngineChoices, Verdict, planned
+from longform.reprocess.documents import Desk
+from longform.reprocess.existing import now_utc
+from longform.reprocess.report import BatchReport, Cost, FileRecord
+from longform.reprocess.request import Select, SourceLists
+from longform.reprocess.summary import headline, table, totals
+from longform.settings import Settings
+from longform.transcript.write import check_writable, require_formats
+from longform.workplace import open_workplace
+from tasks.choice import choose_files
+from tasks.report import write_report
+from tasks.sources import list_sources
 
 FILES_IN_FLIGHT = 4  # one is transcribed, one ends, and two are opened and cut meanwhile
 
 
+def run_name() -> str:
+    """Name a run after what it selects; what it is given may carry signatures."""
+    dry = " (dry run)" if flow_run.parameters.get("dry_run") else ""
+    return f"reprocess {flow_run.parameters.get('select', '')}{dry}"
+
+
 @flow(
     name="reprocess",
+    flow_run_name=run_name,
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
     **tell_webhook,
 )
-@with_parameter_docs
 async def reprocess(
-    sources: Annotated[
-        tuple[str, ...], Field(description="Recordings: http(s) or object store URLs, or paths")
-    ] = (),
-    manifest: Annotated[
-        str | None,
-        Field(
-            description="List of recordings as a .txt, .csv or .jsonl file, at a path or URL; "
-            "csv and jsonl may give parameters for each file"
-        ),
-    ] = None,
-    glob: Annotated[
-        str | None,
-        Field(description="Pattern of recordings, such as s3://bucket/shows/**/*.mp3"),
-    ] = None,
-    feed: Annotated[
-        str | None, Field(description="Podcast feed (RSS or Atom), whose episodes are taken")
-    ] = None,
-    select: Annotated[
-        Select,
-        Field(
-            description="Which of them: those without a transcript (missing), those whose source, "
-            "parameters or model differ from their transcript's (outdated), those that failed "
-            "or are incomplete (failed), or all"
-        ),
-    ] = "missing",
-    params: Annotated[
-        TranscribeParams, Field(description="Parameters of every file that brings none of its own")
-    ] = DEFAULT_PARAMS,
-    output_dir: Annotated[
-        str | None, Field(description="Folder or fsspec URL for the files. Empty: as configured")
-    ] = None,
-    output_formats: Annotated[
-        tuple[str, ...],
-        Field(
-            description="Files to write: srt, vtt, txt, tsv, html, diarized_json; json always, "
-            "since a later run reads it"
-        ),
-    ] = DEFAULT_FORMATS,
-    limit: Annotated[
-        int | None, Field(ge=1, description="At most so many of the selected files. Empty: all")
-    ] = None,
-    dry_run: Annotated[
-        bool, Field(description="Only report what would be done and why; opens no cluster")
-    ] = False,
-    files_in_flight: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=64,
-            description="Files that are worked on at a time (1-64); earlier files come first",
-        ),
-    ] = FILES_IN_FLIGHT,
-    compare: Annotated[
-        bool,
-        Field(description="Write a page with the changes of the text beside a replaced transcript"),
-    ] = False,
-    use_cache: Annotated[
-        bool, Field(description="Take chunks that an earlier run has finished from the cache")
-    ] = True,
+    sources: tuple[str, ...] = (),
+    manifest: str | None = None,
+    glob: str | None = None,
+    feed: str | None = None,
+    select: Select = "missing",
+    params: TranscribeParams = DEFAULT_PARAMS,
+    output_dir: str | None = None,
+    output_formats: tuple[str, ...] = DEFAULT_FORMATS,
+    limit: Annotated[int | None, Field(ge=1)] = None,
+    dry_run: bool = False,
+    files_in_flight: Annotated[int, Field(ge=1, le=64)] = FILES_IN_FLIGHT,
+    compare: bool = False,
+    use_cache: bool = True,
 ) -> BatchReport:
-    """Transcribe many recordings: those of several lists that have no good transcript yet."""
-    raise NotImplementedError
+    """Transcribe many recordings: those of several lists that have no good transcript yet.
+
+    Args:
+        sources: Recordings: http(s) or object store URLs, or paths.
+        manifest: List of recordings (.txt, .csv or .jsonl) at a path or URL. A .csv or .jsonl may
+            give each file parameters of its own.
+        glob: Pattern of recordings, such as s3://bucket/shows/**/*.mp3.
+        feed: Podcast feed (RSS or Atom) whose episodes are taken.
+        select: Which of them: without a transcript (missing); whose source, parameters or model
+            differ from those of their transcript (outdated); that failed or are incomplete
+            (failed); or all.
+        params: Parameters of every file that brings none of its own.
+        output_dir: Folder or fsspec URL for the files. Empty: as configured.
+        output_formats: Files to write: srt, vtt, txt, tsv, html, diarized_json. JSON is always
+            written, since a later run reads it.
+        limit: At most so many of the selected files. Empty: all of them.
+        dry_run: Only report what would be done and why. Opens no cluster.
+        files_in_flight: Files that are worked on at a time (1-64). Earlier files come first.
+        compare: Write a page with the changes of the text beside each transcript that is replaced.
+        use_cache: Take chunks that an earlier run has finished from the cache.
+    """
+    started_at, started_sec = now_utc(), time.monotonic()
+    settings, run_id = Settings(), str(flow_run.id)
+    target = settings.output_target(output_dir, deployed=deployment.id is not None)
+    require_formats(output_formats)
+    if not dry_run:
+        await asyncio.to_thread(check_writable, target)
+    lists = SourceLists(sources=sources, manifest=manifest, glob=glob, feed=feed)
+    host_limit, records = HostLimits(), list[FileRecord]()
+    stopped: LongformError | None = None
+    async with cancelled_by_sigterm(), BatchProgress() as progress:
+        async with open_workplace(settings) as workplace:
+            desk = Desk(source_policy(settings), workplace.scratch_dir)
+            entries = await list_sources(lists, desk)
+            progress.stage(f"looking at {len(entries)} files")
+            chooser = Chooser(select, params, target, desk, EngineChoices(settings), host_limit)
+            verdicts = await choose_files(chooser, entries, limit)
+        if not dry_run:
+            async with RunCluster(run_id, settings) as cluster:
+                bench = BatchBench(run_id, settings, cluster, progress, host_limit)
+                wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
+                batch = Batch(bench, wanted, records)
+                stopped = await batch.run(only_chosen(verdicts), files_in_flight)
+        report = BatchReport(
+            select=select,
+            dry_run=dry_run,
+            files=merged(verdicts, records, stopped),
+            cost=sum((record.cost for record in records), Cost()),
+            started_at=started_at,
+            duration_sec=time.monotonic() - started_sec,
+            run_url=progress.run_url,
+            stopped=str(stopped or ""),
+        )
+        report = await published(report, target, run_id)
+        progress.stage("done")
+    if stopped is not None:
+        raise stopped
+    return ended(report)
+
+
+def only_chosen(verdicts: Sequence[Verdict]) -> list[Chosen]:
+    """Return the files that are taken."""
+    return [verdict for verdict in verdicts if isinstance(verdict, Chosen)]
+
+
+def merged(
+    verdicts: Sequence[Verdict], records: Sequence[FileRecord], stopped: LongformError | None
+) -> tuple[FileRecord, ...]:
+    """Return one record for each file, in the order of the lists."""
+    done = {record.number: record for record in records}
+    left = {"outcome": "not_reached", "reason": "the run ended before"} if stopped else {}
+    return tuple(
+        done.get(verdict.number) or planned(verdict).model_copy(update=left)
+        if isinstance(verdict, Chosen)
+        else verdict
+        for verdict in verdicts
+    )
+
+
+async def published(report: BatchReport, target: str, run_id: str) -> BatchReport:
+    """Write the report beside the transcripts and show it as a table; return it with its address.
+
+    Raises:
+        OutputError: it cannot be written, and nothing else was wrong.
+    """
+    if not report.dry_run:
+        try:
+            report = await write_report(report, target, run_id)
+        except LongformError:
+            if not report.stopped:
+                raise
+    lines = (headline(report), totals(report), report.address, report.stopped)
+    await acreate_table_artifact(
+        table(report),
+        key="reprocess-report",
+        description="\n\n".join(line for line in lines if line),
+    )
+    return report
+
+
+def ended(report: BatchReport) -> BatchReport:
+    """Return what ends the run: its state says how many files failed.
+
+    A run in which some failed has done its work, and is Completed under a name of its own, which
+    an automation can watch for.
+
+    Raises:
+        BatchFailedError: all that were tried failed; with the report.
+    """
+    line = headline(report)
+    is_of_use = report.count("transcribed", "damaged", "skipped", "would_transcribe")
+    if report.num_failed and not is_of_use:
+        raise BatchFailedError(f"{line}; the first: {first_reason(report)}", report)
+    name = "CompletedWithFailures" if report.num_failed else None
+    state: Any = Completed(name=name, message=line, data=report)
+    # Prefect takes a returned state for the run's own, and gives callers its data.
+    return cast("BatchReport", state)
+
+
+def first_reason(report: BatchReport) -> str:
+    """Return the first file that failed, and why."""
+    first = next(record for record in report.files if record.outcome in ("failed", "incomplete"))
+    return f"{first.source}: {first.reason}"

@@ -14,7 +14,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
 
 from infra.secret_blocks import webhook_target
-from longform.errors import IncompleteTranscriptError, LongformError
+from longform.errors import BatchFailedError, IncompleteTranscriptError, LongformError
 from longform.media.policy import shown_name
 from longform.reprocess.report import OUTCOMES, BatchReport
 from longform.settings import Settings
@@ -87,6 +87,8 @@ def event_of(flow_name: str, flow_run: FlowRun, state: State[Any]) -> WebhookEve
 def _facts(ended_with: object) -> dict[str, Any]:
     if isinstance(ended_with, IncompleteTranscriptError):
         return _facts(ended_with.output)
+    if isinstance(ended_with, BatchFailedError):
+        return _facts(ended_with.report)
     if isinstance(ended_with, BatchReport):
         return _bulk_facts(ended_with)
     if not isinstance(ended_with, TranscribeOutput):

@@ -8,6 +8,11 @@ from distributed import Client, get_worker
 from longform.progress import MicroDone
 
 
+def recording_run_id(run_id: str, number: int) -> str:
+    """Return the id of one recording's part in a run of several."""
+    return f"{run_id}/{number}"
+
+
 def publisher(run_id: str) -> Callable[[MicroDone], None]:
     """Return a function that tells the flow of run `run_id` about a micro chunk.
 
@@ -16,19 +21,24 @@ def publisher(run_id: str) -> Callable[[MicroDone], None]:
     worker = get_worker()
 
     def publish(event: MicroDone) -> None:
-        worker.log_event(_topic(run_id), event.model_dump())
+        worker.log_event(_topic(run_id), {"run_id": run_id, "event": event.model_dump()})
 
     return publish
 
 
 @contextmanager
 def subscription(
-    client: Client, run_id: str, handler: Callable[[MicroDone], None]
+    client: Client, run_id: str, handler: Callable[[str, MicroDone], None]
 ) -> Iterator[None]:
-    """Call `handler`, in a thread of the client, for every message of run `run_id`."""
+    """Call `handler`, in a thread of the client, for every message of run `run_id`.
 
-    def receive(event: tuple[float, dict[str, object]]) -> None:
-        handler(MicroDone.model_validate(event[1]))
+    It is given the id that the message was published under: that of the run, or of one
+    recording's part in it.
+    """
+
+    def receive(message: tuple[float, dict[str, object]]) -> None:
+        told = message[1]
+        handler(str(told["run_id"]), MicroDone.model_validate(told["event"]))
 
     client.subscribe_topic(_topic(run_id), receive)
     try:
@@ -38,4 +48,5 @@ def subscription(
 
 
 def _topic(run_id: str) -> str:
-    return f"longform-{run_id}"
+    # One for all recordings of a run: the scheduler keeps the last messages of each for good.
+    return f"longform-{run_id.partition('/')[0]}"

@@ -58,6 +58,7 @@ LongformError
 │   ├── WeightsError                weights are missing, damaged or not the ones pinned
 │   └── EnvironmentFaultError       ffmpeg, cluster resources or server are missing
 ├── IncompleteTranscriptError   some chunks failed for good; the rest is written
+├── BatchFailedError            not one file of a bulk run came through
 └── InvariantError              a law of ours was broken: report a bug
 
 What each leaf says, its cause and its remedy are in docs/failures.md.
@@ -311,6 +312,17 @@ class IncompleteTranscriptError(LongformError):
     def __init__(self, message: str, output: object = None) -> None:
         super().__init__(message)
         self.output = output
+
+
+class BatchFailedError(LongformError):
+    """A bulk run tried files, and not one of them came through.
+
+    `report` is the `BatchReport`.
+    """
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class InvariantError(LongformError):

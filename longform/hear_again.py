@@ -32,13 +32,16 @@ async def hear_again(
     Raises:
         RetryableError: the engine failed.
     """
-    result = heard.result
+    result, engine_sec = heard.result, heard.result.engine_sec
     if not result.is_sure_of_language and (parts := halves(chunk)):
         apart = [await _decode(batcher, options, languages, part) for part in parts]
+        engine_sec += sum(part.engine_sec for part in apart)
         result = _better(result, apart)
     for region in unheard(chunk, result.segments):
         again = await _decode(batcher, options, languages, widened(chunk, region))
+        engine_sec += again.engine_sec
         result = with_recovered(result, again, region)
+    result = replace(result, engine_sec=engine_sec)
     return replace(heard, result=result, unheard=unheard(chunk, result.segments))
 
 

@@ -108,6 +108,7 @@ def _stats(
     return ChunkStats(
         worker=worker,
         processing_sec=ended_sec - started_sec,
+        engine_sec=sum(result.engine_sec for result in results),
         started_at_unix_sec=started_sec,
         ended_at_unix_sec=ended_sec,
         num_micro_chunks=len(results),

@@ -35,6 +35,7 @@ class Run:
     engine: EngineSpec
     chunk_store_url: str
     channel: int | None = None  # the one that `recording` reads, from 1; None: the mix
+    order: int = 0  # among the recordings that share a cluster, lower ones come first
 
     def by_channel(self) -> "tuple[Run, ...]":
         """Return the runs of the channels, where those are asked for and there are several.

@@ -8,7 +8,7 @@ from longform.media.recording import Recording
 from longform.transcript.page.material import PageMedia
 
 
-@task(name="attach", task_run_name="attach", cache_policy=NO_CACHE)
+@task(name="attach", task_run_name="attach {recording.source.name}", cache_policy=NO_CACHE)
 async def attach_recording(recording: Recording) -> PageMedia:
     """Read the recording once more when it is small, or link to it."""
     return await domain.attach_recording(recording)

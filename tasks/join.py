@@ -12,7 +12,7 @@ from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import PageMedia
 
 
-@task(name="join", task_run_name="join", cache_policy=NO_CACHE)
+@task(name="join", task_run_name="join {run.recording.source.name}", cache_policy=NO_CACHE)
 async def join(
     run: Run,
     channels: Sequence[ChannelChunks],

@@ -9,7 +9,7 @@ from longform.media.probe import Media
 from longform.media.source import Source
 
 
-@task(name="probe", task_run_name="probe", cache_policy=NO_CACHE)
+@task(name="probe", task_run_name="probe {source.name}", cache_policy=NO_CACHE)
 async def probe(
     source: Source, policy: SourcePolicy, ffmpeg: str | None, audio_stream: int | None
 ) -> Media:

@@ -14,7 +14,7 @@ from longform.media.policy import SourcePolicy
 from longform.media.source import Source
 
 
-@task(name="source_check", task_run_name="source_check", cache_policy=NO_CACHE)
+@task(name="source_check", task_run_name="source_check {source.name}", cache_policy=NO_CACHE)
 async def require_unchanged(source: Source, policy: SourcePolicy) -> None:
     """Make sure, after the last read, that the source is the one that was opened."""
     await domain.require_unchanged(source, policy)

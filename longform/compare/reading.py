@@ -48,6 +48,18 @@ def read_text(path: Path) -> Text:
         raise ParameterError(f"{path} is no transcript: {error}") from error
 
 
+def transcript_text(name: str, content: str) -> Text:
+    """Return the text of a transcript that was written as JSON.
+
+    Raises:
+        ParameterError: it is none.
+    """
+    try:
+        return Text(name, tuple(_json(content)))
+    except _UnreadableError as error:
+        raise ParameterError(f"{name} is no transcript: {error}") from error
+
+
 class _UnreadableError(ValueError):
     """A file is not what its name says."""
 

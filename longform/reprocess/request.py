@@ -1,6 +1,8 @@
-"""What one bulk run is asked for."""
+"""Where the recordings of a bulk run are named, and which of them it takes."""
 
 from typing import Literal
+
+from pydantic import Field
 
 from longform.params import FrozenModel
 
@@ -8,9 +10,9 @@ Select = Literal["missing", "outdated", "failed", "all"]
 
 
 class SourceLists(FrozenModel):
-    """Where the recordings of a bulk run are named; every list that is given counts."""
+    """The lists of a bulk run; every one that is given counts."""
 
-    sources: tuple[str, ...] = ()
-    manifest: str | None = None
-    glob: str | None = None
-    feed: str | None = None
+    sources: tuple[str, ...] = Field((), repr=False)
+    manifest: str | None = Field(None, repr=False)
+    glob: str | None = Field(None, repr=False)
+    feed: str | None = Field(None, repr=False)

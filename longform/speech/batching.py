@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -257,8 +257,10 @@ class Batcher:
 
     def _call_engine(self, batch: list[_Pending]) -> list[MicroResult]:
         requests = [pending.request for pending in batch]
+        started_sec = time.monotonic()
         call = self._executor.submit(self.engine.transcribe, requests, batch[0].stream.options)
         error = call.exception()
+        share_sec = (time.monotonic() - started_sec) / len(batch)
         with self._changed:
             self._num_batches += 1
             self._num_chunks += len(batch)
@@ -268,7 +270,7 @@ class Batcher:
             raise InvariantError(
                 f"the engine returned {len(call.result())} results for {len(batch)} micro chunks"
             )
-        return call.result()
+        return [replace(result, engine_sec=share_sec) for result in call.result()]
 
 
 def _typed(error: BaseException) -> LongformError:

@@ -1,7 +1,7 @@
 """The engine protocol: micro chunks in, segments out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from longform.chunking.micro_chunk import MicroChunk
@@ -80,6 +80,7 @@ class MicroResult:
         num_dropped_segments: text that was made up where no speech is, and taken out.
         num_recovered_words: what was heard only in a second attempt at speech without words.
         is_sure_of_language: whether the micro chunk tells its language by itself.
+        engine_sec: its share of the time that the engine's calls took; whoever calls fills it in.
     """
 
     segments: tuple[Segment, ...]
@@ -89,6 +90,7 @@ class MicroResult:
     num_dropped_segments: int = 0
     num_recovered_words: int = 0
     is_sure_of_language: bool = True
+    engine_sec: float = field(default=0.0, compare=False)
 
 
 class Engine(Protocol):

@@ -85,6 +85,13 @@ class FsspecPlace:
                     store.rm_file(temporary)
                 raise
 
+    def remove(self, name: str) -> None:
+        """Remove a file; that there is none is no error."""
+        with self._as_output_error(name):
+            store, path = self._store(name)
+            with suppress(FileNotFoundError):
+                store.rm_file(path)
+
     def _url_of(self, name: str) -> str:
         return f"{self.url.rstrip('/')}/{name}"
 

@@ -79,6 +79,11 @@ class LocalPlace:
                     temporary.unlink()
                 raise
 
+    def remove(self, name: str) -> None:
+        """Remove a file; that there is none is no error."""
+        with _as_output_error(self.folder / name):
+            (self.folder / name).unlink(missing_ok=True)
+
 
 @contextmanager
 def _as_output_error(path: Path) -> Iterator[None]:

@@ -27,6 +27,10 @@ class OutputPlace(Protocol):
         """Write a file so that its readers see all of the old one or all of the new one."""
         ...
 
+    def remove(self, name: str) -> None:
+        """Remove a file; that there is none is no error."""
+        ...
+
 
 def open_place(target: str) -> OutputPlace:
     """Return the place that a path or a URL names; touches nothing.

@@ -84,6 +84,7 @@ class ChunkStats(FrozenModel):
 
     worker: str = ""
     processing_sec: float = 0.0  # wall time from the first byte to the last segment
+    engine_sec: float = 0.0  # its share of the time in which the engine worked
     num_micro_chunks: int = 0
     num_fallbacks: int = 0
     num_dropped_segments: int = 0  # made up where no speech is

@@ -20,7 +20,7 @@ def check_writable(target: str) -> None:
 
 
 def write_outputs(
-    output: TranscribeOutput, formats: Sequence[str], target: str
+    output: TranscribeOutput, formats: Sequence[str], target: str, stem: str | None = None
 ) -> TranscribeOutput:
     """Write a transcript in each of `formats` to a folder or URL; return it with its `files`.
 
@@ -28,13 +28,23 @@ def write_outputs(
     files of another recording lie under these names, or files that do not say whose they
     are, the names carry a part of the recording's fingerprint. Each file is written atomically.
 
+    Args:
+        output: the transcript.
+        formats: names of formats.
+        target: folder or URL.
+        stem: names the files, and what has these names is replaced: the caller knows whose they
+            are. The JSON file is then the last: as long as it is the old one, whoever reads it
+            can tell that the replacement was not completed.
+
     Raises:
         OutputError: a file cannot be written.
         ParameterError: there is no format of that name.
     """
     names = tuple(dict.fromkeys(formats))
-    _require_known(names)
+    require_formats(names)
     place = open_place(_required(target))
+    if stem is not None:
+        return _replace(output, names, stem, place)
     stem = file_stem(output.provenance.source_name)
     files = _render(output, names, stem, place)
     if not _may_replace(output, stem, place):
@@ -46,13 +56,27 @@ def write_outputs(
     return output.model_copy(update={"files": tuple(map(place.address, files))})
 
 
+def _replace(
+    output: TranscribeOutput, names: Sequence[str], stem: str, place: OutputPlace
+) -> TranscribeOutput:
+    files = _render(output, names, stem, place)
+    for name in sorted(files, key=lambda name: name == f"{stem}{FORMATS['json'].suffix}"):
+        place.write(name, files[name])
+    return output.model_copy(update={"files": tuple(map(place.address, files))})
+
+
 def _required(target: str) -> str:
     if not target.strip():
         raise OutputError("no output folder was named; name one")
     return target
 
 
-def _require_known(names: Sequence[str]) -> None:
+def require_formats(names: Sequence[str]) -> None:
+    """Check that there are formats of these names.
+
+    Raises:
+        ParameterError: naming the one that is unknown, and those there are.
+    """
     if unknown := [name for name in names if name not in FORMATS]:
         raise ParameterError(f"no output format {unknown[0]!r}; there are {', '.join(FORMATS)}")
 

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from flows.chunks import ChunkOutcomes
-from flows.transcribe import raise_if_changed
+from flows.recording import raise_if_changed
 from longform.errors import ConnectionCutError, SourceReplacedError
 from longform.transcript.channels import ChannelChunks
 from longform.transcript.segment import ChunkResult

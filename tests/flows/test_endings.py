@@ -61,6 +61,8 @@ class Place:
             env=os.environ | {"PYTHONPATH": str(REPO_ROOT), "TMPDIR": str(self.folder / "tmp")},
             stderr=subprocess.PIPE,
             text=True,
+            # A shell has what it starts with `&` ignore Ctrl-C, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             yield process

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.dispatch import WINDOW_PER_SLOT
+from flows.chunk_window import WINDOW_PER_SLOT
 from flows.transcribe import transcribe
 from longform.errors import IncompleteTranscriptError, OutputError
 from longform.media.decoder import find_ffmpeg

@@ -250,3 +250,21 @@ def test_a_closed_batcher_fails_what_waits_and_takes_no_more() -> None:
     assert first.result(WAIT_SEC).language == "0"
     with pytest.raises(InvariantError):
         stream.submit(chunk(2))
+
+
+def test_the_time_of_a_call_is_shared_among_its_chunks() -> None:
+    """Summed over all chunks it is the time in which the engine worked, whatever the batches."""
+    called_sec: list[float] = []
+
+    def work(starts: list[int]) -> None:
+        started = time.monotonic()
+        time.sleep(0.02)
+        called_sec.append(time.monotonic() - started)
+
+    batcher = Batcher(RecordingEngine(work), batch_size=3, linger_sec=0.01)
+    with batcher.open_stream(BEAM) as stream:
+        futures = [stream.submit(chunk(start)) for start in range(7)]
+    results = [future.result(WAIT_SEC) for future in futures]
+    batcher.close()
+    assert all(result.engine_sec > 0 for result in results)
+    assert sum(result.engine_sec for result in results) >= sum(called_sec)

@@ -88,6 +88,38 @@ def test_the_same_recording_replaces_its_files(target: str) -> None:
     assert content(target, "talk.txt") == "newer\n"
 
 
+def test_a_stem_that_is_given_replaces_whatever_has_it(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of any recording; the JSON file is the last, so that half a replacement can be told."""
+    write_outputs(OTHER, ["json", "txt"], target, "place")
+    place, order = type(open_place(target)), list[str]()
+    write = place.write
+
+    def noted(self: Any, name: str, content: bytes) -> None:
+        order.append(name)
+        write(self, name, content)
+
+    monkeypatch.setattr(place, "write", noted)
+    written = write_outputs(OURS, ["json", "txt", "diarized_json"], target, "place")
+    assert order[-1] == "place.json"
+    assert [Path(file).name for file in written.files] == [
+        "place.json",
+        "place.txt",
+        "place.diarized.json",
+    ]
+    assert content(target, "place.txt") == "ours\n"
+
+
+def test_a_file_can_be_removed(target: str) -> None:
+    """And that it is gone already is no error."""
+    place = open_place(target)
+    place.write("talk.txt", b"x")
+    place.remove("talk.txt")
+    assert place.read("talk.txt") is None
+    place.remove("talk.txt")
+
+
 @pytest.mark.parametrize("first", [["json", "txt"], ["txt"], ["srt"]])
 @pytest.mark.parametrize("second", [["json", "txt"], ["txt"], ["json"]])
 def test_another_recording_keeps_its_files(

@@ -1,0 +1,184 @@
+"""The files of a bulk run, a few at a time on one cluster: one that fails stops no other."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.batch_progress import BatchProgress
+from flows.cluster import RunCluster
+from flows.dispatch import reason
+from flows.host_limits import HostLimits
+from flows.recording import Bench, Transcribed, gaps, missing, transcribe_recording
+from flows.termination import end
+from infra.telemetry import recording_run_id
+from longform.errors import (
+    EngineUnavailableError,
+    EnvironmentFaultError,
+    IncompleteTranscriptError,
+    LongformError,
+    OutputError,
+    WeightsError,
+)
+from longform.media import address_book
+from longform.media.policy import shown_name
+from longform.reprocess.choice import Chosen, planned
+from longform.reprocess.existing import FailureNote, now_utc
+from longform.reprocess.replace import keeps_old
+from longform.reprocess.report import Cost, FileRecord, Outcome
+from longform.settings import Settings
+from longform.transcript.output import Status
+from longform.workplace import open_workplace
+from tasks.replace import leave_failure, replace_transcript
+
+# What is wrong with the machine, the cluster or the disk is wrong for every file that follows.
+STOPPING = (EnvironmentFaultError, OutputError, WeightsError)
+
+_OUTCOMES: dict[Status, Outcome] = {
+    "complete": "transcribed",
+    "complete_with_damage": "damaged",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchBench:
+    """What the files of a bulk run are worked on with."""
+
+    run_id: str
+    settings: Settings
+    cluster: RunCluster
+    progress: BatchProgress
+    host_limit: HostLimits
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """What is wanted of every file."""
+
+    formats: tuple[str, ...]
+    with_changes: bool
+    use_cache: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The files of a bulk run; `records` grows as they end."""
+
+    bench: BatchBench
+    options: BatchOptions
+    records: list[FileRecord]
+
+    async def run(self, chosen: Sequence[Chosen], files_in_flight: int) -> LongformError | None:
+        """Transcribe files, earlier ones first; `records` has what became of each.
+
+        Returns:
+            What is wrong for all files and ended the run; files in flight were then given up.
+        """
+        self.bench.progress.expect(len(chosen))
+        waiting, in_flight = deque(chosen), dict[asyncio.Task[FileRecord], Chosen]()
+        try:
+            while waiting or in_flight:
+                while waiting and len(in_flight) < files_in_flight:
+                    one = waiting.popleft()
+                    in_flight[asyncio.create_task(self._file(one))] = one
+                done, _ = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
+                # What came through is recorded first: an error may be the end of the run.
+                for task in sorted(done, key=_has_failed):
+                    record = await self._record(task, in_flight.pop(task))
+                    self.records.append(record)
+                    self.bench.progress.ended(record)
+        except STOPPING as error:
+            return error
+        finally:
+            await end([*in_flight])
+        return None
+
+    async def _file(self, chosen: Chosen) -> FileRecord:
+        started_sec = time.monotonic()
+        entry = chosen.entry
+        progress = self.bench.progress.recording(chosen.number, shown_name(entry.media_url))
+        async with (
+            self.bench.host_limit(entry.host),
+            open_workplace(self.bench.settings) as workplace,
+        ):
+            done = await transcribe_recording(
+                # Everything that is stored on the way holds the sealed form.
+                address_book.seal(entry.media_url),
+                chosen.params,
+                Bench(self.bench.settings, self.bench.cluster, workplace),
+                progress,
+                recording_run_id(self.bench.run_id, chosen.number),
+                order=chosen.number,
+                use_cache=self.options.use_cache,
+                with_page="html" in self.options.formats,
+                engine=chosen.engine,
+            )
+        record = await self._written(chosen, done)
+        return record.model_copy(update={"processing_sec": time.monotonic() - started_sec})
+
+    async def _written(self, chosen: Chosen, done: Transcribed) -> FileRecord:
+        record = planned(chosen).model_copy(update=_news(chosen, done))
+        if keeps_old(done.output, chosen.place):
+            why = f"the old transcript was kept, since the new one has gaps: {gaps(done.outcomes)}"
+            await self._note(chosen, why, IncompleteTranscriptError.__name__)
+            return record.model_copy(update={"outcome": "incomplete", "reason": why})
+        output, change = await replace_transcript(
+            done.output, self.options.formats, chosen.place, with_page=self.options.with_changes
+        )
+        return record.model_copy(update={"files": output.files, "change": change})
+
+    async def _record(self, task: "asyncio.Task[FileRecord]", chosen: Chosen) -> FileRecord:
+        """Return the record of a file that has ended, also where it ended in an error.
+
+        Raises:
+            LongformError: the error is not this file's alone.
+        """
+        lost = EngineUnavailableError("its work on the cluster was cancelled; try it again")
+        error = lost if task.cancelled() else task.exception()
+        if error is None:
+            return task.result()
+        if isinstance(error, STOPPING) or not isinstance(error, Exception):
+            raise error
+        self.bench.cluster.require_alive()
+        await self._note(chosen, reason(error), type(error).__name__)
+        return planned(chosen).model_copy(
+            update={
+                "outcome": "failed",
+                "reason": reason(error),
+                "error": type(error).__name__,
+            }
+        )
+
+    async def _note(self, chosen: Chosen, why: str, error: str) -> None:
+        old = chosen.place.transcript
+        note = FailureNote(
+            source=chosen.entry.shown,
+            reason=why,
+            error=error,
+            failed_at=now_utc(),
+            run_url=self.bench.progress.run_url,
+            transcript=old.digest if old else None,
+        )
+        await leave_failure(chosen.place, note)
+
+
+def _has_failed(task: "asyncio.Task[FileRecord]") -> bool:
+    return task.cancelled() or task.exception() is not None
+
+
+def _news(chosen: Chosen, done: Transcribed) -> dict[str, object]:
+    """Return what is new in the record of a file that has a transcript."""
+    status, outcomes = done.output.status, done.outcomes
+    cost = Cost(
+        audio_sec=done.output.input_duration_sec,
+        gpu_sec=outcomes.engine_sec,
+        num_chunks=len(outcomes.results) + len(outcomes.failures),
+        num_cached_chunks=outcomes.num_cached,
+    )
+    if status != "incomplete":
+        return {"outcome": _OUTCOMES[status], "cost": cost}
+    news = {"outcome": "transcribed", "cost": cost, "reason": missing(outcomes)}
+    if chosen.params.on_chunk_failure == "partial":
+        return news
+    return news | {"outcome": "incomplete", "error": IncompleteTranscriptError.__name__}

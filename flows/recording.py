@@ -1,0 +1,164 @@
+"""What one recording takes, from its address to its transcript: the pipeline of every flow."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.chunks import ChunkOutcomes, transcribe_chunks
+from flows.cluster import RunCluster
+from flows.progress import RecordingProgress
+from longform.errors import SourceChangedError
+from longform.macro_chunk import clock
+from longform.media.block_store import discard_blocks
+from longform.media.recording import Recording
+from longform.params import TranscribeParams
+from longform.plan import source_policy
+from longform.run import Run
+from longform.settings import Settings
+from longform.speakers.diarize import load_diarizer
+from longform.speakers.turns import Turn
+from longform.speech.engine import EngineSpec
+from longform.transcript.output import TranscribeOutput
+from longform.transcript.page.material import NO_MEDIA
+from longform.workplace import Workplace
+from tasks.attach import attach_recording
+from tasks.diarize import find_speakers
+from tasks.engine_choice import choose_engine
+from tasks.join import join
+from tasks.probe import probe
+from tasks.source import open_source, require_unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """A transcript that is yet to be written, and what became of the chunks it is made of."""
+
+    output: TranscribeOutput
+    outcomes: ChunkOutcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the recordings of a run are worked on with. `workplace` belongs to one of them."""
+
+    settings: Settings
+    cluster: RunCluster
+    workplace: Workplace
+
+
+async def transcribe_recording(
+    media_url: str,
+    params: TranscribeParams,
+    bench: Bench,
+    progress: RecordingProgress,
+    run_id: str,
+    *,
+    order: int = 0,
+    use_cache: bool = True,
+    with_page: bool = True,
+    engine: EngineSpec | None = None,
+) -> Transcribed:
+    """Transcribe one recording; nothing is written but chunk results.
+
+    Args:
+        media_url: path or URL, in full or sealed.
+        params: what to transcribe and how.
+        bench: the cluster and the folders.
+        progress: is told of every step.
+        run_id: what its jobs carry, so that their news find `progress`.
+        order: among the recordings that share the cluster, lower ones come first.
+        use_cache: whether chunks of earlier runs are taken.
+        with_page: whether the HTML page is wanted, which needs the recording once more.
+        engine: which has been chosen for `params`; None: it is chosen here.
+
+    Raises:
+        LongformError: the recording cannot be used, or not one chunk of it came through.
+    """
+    started_sec = time.monotonic()
+    settings, scratch_dir = bench.settings, bench.workplace.scratch_dir
+    policy = source_policy(settings)
+    async with AsyncExitStack() as ending:
+        if params.diarize.enabled:
+            load_diarizer(settings)  # its models are missing now or never
+        source = await open_source(media_url, policy, scratch_dir)
+        ending.callback(discard_blocks, policy.block_dir, source.blocks)
+        media = await probe(source, policy, settings.ffmpeg, params.audio_stream)
+        progress.expect(None, media.num_samples_estimate)
+        run = Run(
+            run_id=run_id,
+            recording=Recording(source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg),
+            params=params,
+            engine=engine or await choose_engine(params, settings),
+            chunk_store_url=settings.chunk_store_url,
+            order=order,
+        )
+        progress.stage("transcribing")
+        outcomes = await transcribe_chunks(
+            run, bench.cluster, settings, progress, bench.workplace.spool, use_cache=use_cache
+        )
+        raise_if_changed(outcomes)
+        await require_unchanged(source, policy)
+        media_link = await attach_recording(run.recording) if with_page else NO_MEDIA
+        raise_if_nothing(outcomes)
+        turns = await speaker_turns(run, settings, progress, scratch_dir, use_cache=use_cache)
+    progress.stage("writing")
+    duration_sec = time.monotonic() - started_sec
+    output = await join(run, outcomes.channels, turns, duration_sec, media_link)
+    return Transcribed(output.model_copy(update={"run_url": progress.run_url}), outcomes)
+
+
+def raise_if_changed(outcomes: ChunkOutcomes) -> None:
+    """Of a source that changed while it was read no transcript is made, not even a part of one."""
+    for error in outcomes.errors:
+        if isinstance(error, SourceChangedError):
+            raise error
+
+
+def raise_if_nothing(outcomes: ChunkOutcomes) -> None:
+    """Where not one chunk came through, the reason of the first is the reason of the run."""
+    if outcomes.errors and not outcomes.results:
+        raise outcomes.errors[0]
+
+
+async def speaker_turns(
+    run: Run,
+    settings: Settings,
+    progress: RecordingProgress,
+    scratch_dir: Path,
+    *,
+    use_cache: bool,
+) -> Sequence[Turn]:
+    """Return who speaks when, where that was asked for."""
+    if not run.params.diarize.enabled:
+        return ()
+    progress.stage("telling speakers apart")
+    found = await find_speakers(
+        run.recording, run.params.diarize, settings, scratch_dir, use_cache=use_cache
+    )
+    return found.turns
+
+
+def missing(outcomes: ChunkOutcomes) -> str:
+    """Return in one line what is missing, why, and what to do."""
+    return (
+        f"the transcript is incomplete: {gaps(outcomes)}; "
+        "the rest has been written, and another run tries only what is missing"
+    )
+
+
+def gaps(outcomes: ChunkOutcomes) -> str:
+    """Return in one line which chunks failed, and why."""
+    places = ", ".join(
+        f"{_named(channel.channel)}{clock(gap.span.start_sample)}-{clock(gap.span.end_sample)} "
+        f"({gap.reason})"
+        for channel in outcomes.channels
+        for gap in channel.failures
+    )
+    total = len(outcomes.failures) + len(outcomes.results)
+    return f"{len(outcomes.failures)} of {total} chunks failed: {places}"
+
+
+def _named(channel: int | None) -> str:
+    return "" if channel is None else f"channel {channel} "

@@ -1,0 +1,60 @@
+"""Stage `sources`: the recordings of a bulk run, from all of its lists, each of them once."""
+
+from typing import Protocol
+
+from longform.errors import ParameterError
+from longform.reprocess.documents import Desk
+from longform.reprocess.feed import Feed
+from longform.reprocess.given import GivenList
+from longform.reprocess.glob_pattern import GlobPattern
+from longform.reprocess.item import Entry
+from longform.reprocess.manifest import Manifest
+from longform.reprocess.request import SourceLists
+
+MAX_FILES = 100_000  # some 100 MB of records; a run of more would be no run any more
+
+
+class Listing(Protocol):
+    """Something that names recordings."""
+
+    async def entries(self, desk: Desk) -> list[Entry]:
+        """Return what it names, in order."""
+        ...
+
+
+async def list_sources(lists: SourceLists, desk: Desk) -> list[Entry]:
+    """Return what the lists name, one after the other; what is named twice counts once.
+
+    Raises:
+        ParameterError: nothing is named, or too much, or a list is not what it should be.
+        SourceError, RetryableError: a list cannot be read.
+    """
+    require_some(lists)
+    found = [entry for listing in _listings(lists) for entry in await listing.entries(desk)]
+    first: dict[tuple[str | None, ...], Entry] = {}
+    for entry in found:
+        first.setdefault((entry.identity, entry.name, entry.problem), entry)
+    entries = [*first.values()]
+    if not entries:
+        raise ParameterError("the lists name no recording; look at the pattern, or at the files")
+    if len(entries) > MAX_FILES:
+        raise ParameterError(f"{len(entries)} recordings are named; {MAX_FILES} at most in a run")
+    return entries
+
+
+def require_some(lists: SourceLists) -> None:
+    """Check that any list is given at all.
+
+    Raises:
+        ParameterError: none is.
+    """
+    if not (lists.sources or lists.manifest or lists.glob or lists.feed):
+        raise ParameterError("no recording is named: give sources, a manifest, a glob or a feed")
+
+
+def _listings(lists: SourceLists) -> list[Listing]:
+    listings: list[Listing] = [GivenList(lists.sources)]
+    listings += [Manifest(lists.manifest)] if lists.manifest else []
+    listings += [GlobPattern(lists.glob)] if lists.glob else []
+    listings += [Feed(lists.feed)] if lists.feed else []
+    return listings
