@@ -26,16 +26,9 @@ class Scene:
 
     def deployment_id(self, name: str) -> str:
         """Return the id of a deployment (flow/name)."""
-        return str(self._get(f"deployments/name/{name}")["id"])
-
-    def artifact_id(self, key: str) -> str:
-        """Return the id of the latest artifact of that key."""
-        return str(self._get(f"artifacts/{key}/latest")["id"])
-
-    def _get(self, path: str) -> dict[str, str]:
-        response = httpx.get(f"{self.server.api_url}/{path}", trust_env=False, timeout=60)
-        found: dict[str, str] = response.raise_for_status().json()
-        return found
+        url = f"{self.server.api_url}/deployments/name/{name}"
+        response = httpx.get(url, trust_env=False, timeout=60)
+        return str(response.raise_for_status().json()["id"])
 
 
 def command(folder: Path, environment: dict[str, str], *arguments: str) -> str:

@@ -31,8 +31,9 @@ def flow_run(pages: PrefectPages, scene: Scene) -> None:
 
 def summary(pages: PrefectPages, scene: Scene) -> None:
     """The summary of a run."""
-    pages.artifact(scene.artifact_id("transcription-summary"))
-    expect(pages.page.get_by_role("heading", name="welcome.flac")).to_be_visible()
+    pages.flow_run(scene.run_id, "transcribe welcome.flac")
+    pages.artifact("transcription-summary")
+    expect(pages.text("x real time")).to_be_visible()
 
 
 def form(pages: PrefectPages, scene: Scene) -> None:

@@ -38,7 +38,8 @@ def test_a_run_shows_its_artifacts(pages: PrefectPages, scene: Scene) -> None:
 
 def test_the_summary_is_rendered(pages: PrefectPages, scene: Scene) -> None:
     """Markdown comes as headings and tables, with no sign of its source left."""
-    pages.artifact(scene.artifact_id("transcription-summary"))
+    pages.flow_run(scene.run_id, RUN)
+    pages.artifact("transcription-summary")
     expect(pages.page.get_by_role("heading", name="welcome.flac")).to_be_visible()
     table = pages.page.get_by_role("table").filter(has_text="Speedup")
     expect(table).to_contain_text("x real time")
