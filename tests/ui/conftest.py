@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -31,31 +31,37 @@ class Scene:
         return str(response.raise_for_status().json()["id"])
 
 
-def command(folder: Path, environment: dict[str, str], *arguments: str) -> str:
-    """Run a longform command in a folder and return what it printed."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_TIMEOUT_SEC,
-        check=True,
-    ).stdout
+@dataclass(frozen=True)
+class Shell:
+    """Somebody who works in a folder, with a server."""
+
+    server: ServerAddress
+    folder: Path
+    own: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, cwd: Path | None = None, exit_code: int = 0) -> str:
+        """Run a longform command and return what it printed."""
+        home = {"HOME": str(self.folder), "LONGFORM_HOME": str(self.folder / "home")}
+        environment = dict(os.environ) | self.server.environment() | home
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=cwd or self.folder,
+            env=environment | {"PYTHONPATH": str(REPO_ROOT)} | self.own,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_SEC,
+            check=False,
+        )
+        assert done.returncode == exit_code, done.stderr
+        return done.stdout
 
 
-def make_scene(server: ServerAddress, folder: Path, **own: str) -> Scene:
-    """Deploy to a server, and transcribe the bundled recording in a folder."""
-    home = {"HOME": str(folder), "LONGFORM_HOME": str(folder / "home")}
-    environment = dict(os.environ) | server.environment() | home
-    environment |= {"PYTHONPATH": str(REPO_ROOT)} | own
-    command(REPO_ROOT, environment, "deploy")
-    printed = command(
-        folder,
-        environment,
-        *("transcribe", str(WELCOME), "--json", "-q", "--macro-chunk-size-sec", "60"),
-    )
-    return Scene(server, json.loads(printed)["run_url"].rsplit("/", 1)[1])
+def make_scene(shell: Shell) -> Scene:
+    """Deploy to a server, and transcribe the bundled recording."""
+    shell.run("deploy", cwd=REPO_ROOT)
+    options = ("--json", "-q", "--macro-chunk-size-sec", "60")
+    printed = shell.run("transcribe", str(WELCOME), *options)
+    return Scene(shell.server, json.loads(printed)["run_url"].rsplit("/", 1)[1])
 
 
 @pytest.fixture(scope="module")
@@ -63,4 +69,4 @@ def scene(prefect_server: ServerAddress, tmp_path_factory: pytest.TempPathFactor
     """Deploy, and transcribe with the scripted engine."""
     folder = tmp_path_factory.mktemp("scene")
     engine = "tests.support.scripted_engine:create"
-    return make_scene(prefect_server, folder, LONGFORM_ENGINE=engine)
+    return make_scene(Shell(prefect_server, folder, {"LONGFORM_ENGINE": engine}))
