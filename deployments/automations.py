@@ -117,7 +117,9 @@ async def apply_automation(
     if _essence(there) == _essence(wanted):
         return Change(KIND, wanted.name, "unchanged", detail)
     if not dry_run:
-        await api.update_automation(there.id, AutomationCore(**wanted.model_dump()))
+        # The client sends what was set, and the server takes no owner in an update.
+        all_set = AutomationCore(**wanted.model_dump(exclude={"owner_resource"}))
+        await api.update_automation(there.id, all_set)
     return Change(KIND, wanted.name, "changed", detail)
 
 

@@ -84,7 +84,7 @@ class Operator:
         """Ask the API of the server."""
         url = f"{self.server.api_url}/{path}"
         body = content or fields or None
-        response = httpx.request(method, url, json=body, trust_env=False, timeout=60)
+        response = httpx.request(method, url, json=body, trust_env=False, timeout=PATIENCE_SEC)
         response.raise_for_status()
         return response.json() if response.content else None
 
