@@ -48,7 +48,7 @@ def form(pages: PrefectPages, scene: Scene) -> None:
 
 def report(pages: PrefectPages, scene: Scene) -> None:
     """The report of a bulk run."""
-    pages.flow_run(scene.run_id, "reprocess missing")
+    pages.flow_run(scene.run_id, "reprocess missing", "CompletedWithFailures")
     pages.artifact("reprocess-report")
     expect(pages.text("lecture-03")).to_be_visible()
 

@@ -18,11 +18,11 @@ class PrefectPages:
     page: Page
     ui_url: str
 
-    def flow_run(self, run_id: str, name: str) -> None:
+    def flow_run(self, run_id: str, name: str, state: str = "Completed") -> None:
         """Open a flow run and wait until its name and state are there."""
         self._open(f"runs/flow-run/{run_id}")
         expect(self.page.get_by_text(name, exact=True).first).to_be_visible()
-        expect(self.page.get_by_text("Completed", exact=True).first).to_be_visible()
+        expect(self.page.get_by_text(state, exact=True).first).to_be_visible()
 
     def tab(self, name: str) -> None:
         """Choose a tab of the page that is open."""
