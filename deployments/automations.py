@@ -23,6 +23,8 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 # Every change of state counts as a sign of life; an ended run sends no heartbeat, and needs none.
 # By wildcard, because states have names of their own (CompleteWithDamage).
 SIGNS_OF_LIFE = "prefect.flow-run.*"
+# Spelled out: Prefect puts a bare "{{ ... }}" through `tojson`, which takes no UUID.
+RUN_ID = {"__prefect_kind": "jinja", "template": "{{ flow_run.id }}"}
 ZOMBIE_AFTER_SEC = 90  # three heartbeats
 MIN_ZOMBIE_AFTER_SEC = 35  # one heartbeat, and the time on its way
 
@@ -86,7 +88,7 @@ def tell_of_failures(deployments: Collection[UUID], notify: UUID) -> AutomationC
             RunDeployment(
                 source="selected",
                 deployment_id=notify,
-                parameters={"flow_run_id": "{{ flow_run.id }}"},
+                parameters={"flow_run_id": RUN_ID},
             )
         ],
     )
@@ -126,7 +128,5 @@ async def apply_automation(
 def _essence(automation: AutomationCore) -> dict[str, object]:
     fields = {"name", "description", "enabled", "trigger", "actions"}
     essence = automation.model_dump(include=fields)
-    for action in essence["actions"]:
-        action.pop("parameters", None)  # the server keeps templates in a form of its own
     essence["trigger"].pop("id", None)
     return essence
