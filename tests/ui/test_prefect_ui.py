@@ -24,8 +24,9 @@ def test_a_run_shows_its_state_and_its_subflows(pages: PrefectPages, scene: Scen
     """The page of a run has its name and state; its subflows are the macro chunks by their time."""
     pages.flow_run(scene.run_id, RUN)
     pages.tab("Subflow Runs")
-    for start in ("0:00:00", "0:01:0", "0:01:5"):
-        expect(pages.text(rf"^welcome\.flac {start}")).to_be_visible()
+    expect(pages.text(r"^3 Flow runs$")).to_be_visible()
+    expect(pages.text(r"^welcome\.flac 0:00:00-")).to_be_visible()
+    expect(pages.text(r"^welcome\.flac .*-0:02:15$")).to_be_visible()
 
 
 def test_a_run_shows_its_artifacts(pages: PrefectPages, scene: Scene) -> None:
