@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access docs command-page faults hostile fuzz chaos clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access pictures docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -91,6 +91,9 @@ bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LO
 
 command-page: $(STAMP)  ## Write docs/command.md from the help of the command
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null
+
+pictures: $(STAMP)  ## Take the pictures of the Prefect UI in docs/img anew (Chromium)
+	@$(BIN)/python -m tests.ui.pictures /tmp/longform
 
 docs: $(STAMP)  ## Build the documentation into site/, strictly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict

@@ -10,10 +10,12 @@ from cli import (
     clean,
     compare,
     config,
+    deploy,
     doctor,
     plan,
     reprocess,
     runs,
+    serve,
     serve_model,
     server,
     show,
@@ -42,6 +44,8 @@ app.command("plan", rich_help_panel=TRANSCRIBE)(plan.plan)
 app.command("runs", rich_help_panel=LOOK)(runs.runs)
 app.command("show", rich_help_panel=LOOK)(show.show)
 app.command("compare", rich_help_panel=LOOK)(compare.compare)
+app.command("deploy", rich_help_panel=SERVE)(deploy.deploy)
+app.command("serve", rich_help_panel=SERVE)(serve.serve)
 app.command("serve-model", rich_help_panel=SERVE)(serve_model.serve_model)
 app.add_typer(server.app, name="server", rich_help_panel=SERVE)
 app.command("config", rich_help_panel=HOUSE)(config.config)

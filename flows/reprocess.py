@@ -19,6 +19,7 @@ from flows.host_limits import HostLimits
 from flows.lifetime import orderly
 from flows.termination import cancelled_by_sigterm
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
+from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from infra.settings_variable import apply_settings_variable
 from longform.errors import BatchFailedError, LongformError
@@ -52,6 +53,7 @@ def run_name() -> str:
     flow_run_name=run_name,
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
+    **tell_webhook,
 )
 @orderly
 async def reprocess(

@@ -15,6 +15,7 @@ from flows.progress import ProgressReporter
 from flows.recording import Bench, missing, transcribe_recording
 from flows.summary import publish_summary
 from flows.termination import cancelled_by_sigterm
+from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from infra.settings_variable import apply_settings_variable
 from longform.errors import IncompleteTranscriptError
@@ -40,6 +41,7 @@ def run_name() -> str:
     flow_run_name=run_name,
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
+    **tell_webhook,
 )
 @orderly
 async def transcribe(

@@ -21,6 +21,7 @@ LongformError
 │   │   ├── SourceSilentError           not one byte
 │   │   ├── SourceTooSlowError          bytes, but under the rate floor
 │   │   └── SourceUnreliableError       failing tries have cost more time than the bytes are worth
+│   ├── WebhookUnavailableError     the receiver of a webhook fails just now
 │   ├── DecodeInterruptedError      the decoder ended before its input did
 │   ├── EngineUnavailableError      the speech engine failed on this attempt
 │   └── ClusterLostError            the Dask scheduler, or the last of its workers, is gone
@@ -53,6 +54,7 @@ LongformError
 │   ├── ParameterError              a parameter is out of bounds or contradicts another
 │   │   ├── UnknownModelError           no such model name, path or repository
 │   │   └── ServiceRefusedError         a model service does not take this request
+│   ├── WebhookRefusedError         a webhook cannot be delivered as it is set up
 │   ├── OutputError                 the transcript cannot be written where it should go
 │   ├── WeightsError                weights are missing, damaged or not the ones pinned
 │   ├── EnvironmentFaultError       ffmpeg, cluster resources or server are missing
@@ -149,6 +151,10 @@ class SourceTooSlowError(SourceStalledError):
 
 class SourceUnreliableError(SourceStalledError):
     """Failing tries have cost more time than the policy and the bytes allow."""
+
+
+class WebhookUnavailableError(RetryableError):
+    """The receiver of a webhook answers that it failed."""
 
 
 class DecodeInterruptedError(RetryableError):
@@ -285,6 +291,10 @@ class ServiceRefusedError(ParameterError):
         super().__init__(message)
         self.status = status
         self.param = param
+
+
+class WebhookRefusedError(InputError):
+    """The receiver of a webhook, or the address policy, does not take it."""
 
 
 class OutputError(InputError):

@@ -99,6 +99,15 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="Longest recording, in seconds (a day).",
     )
+    webhook_url: SecretStr | None = Field(
+        None, description="Where the end of every run is told (https://...); may hold a token."
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, description="Key that signs it: whsec_ and base64; several separated by spaces."
+    )
+    webhook_allow_private_hosts: bool = Field(
+        False, description="Let the webhook lie on a loopback or private address."
+    )
     subflows: bool = Field(True, description="Show every macro chunk as a flow run of its own.")
 
     @property

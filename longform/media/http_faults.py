@@ -117,7 +117,7 @@ def status_error(response: httpx.Response, shown: str) -> LongformError | None:
         if status in statuses:
             error = kind(f"{shown} {what.format(status=status)}")
             if isinstance(error, SourceThrottledError):
-                error.retry_after_sec = _asked_pause_sec(response)
+                error.retry_after_sec = asked_pause_sec(response)
             return error
     return UnusableAnswerError(
         f"{shown} answers {status}, which brings no recording; give the address of the file itself"
@@ -139,7 +139,7 @@ def translated_errors(shown: str) -> Iterator[None]:
         raise kind(f"{shown} {what}") from error
 
 
-def _asked_pause_sec(response: httpx.Response) -> float | None:
+def asked_pause_sec(response: httpx.Response) -> float | None:
     """Return the pause that a response asks for; its date counts by the server's own clock."""
     now = parse_date(response.headers.get("Date")) or datetime.now(UTC)
     return parse_retry_after(response.headers.get("Retry-After"), now)

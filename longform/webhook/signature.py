@@ -1,0 +1,63 @@
+"""Signatures after the Standard Webhooks scheme, version v1 (https://www.standardwebhooks.com).
+
+HMAC-SHA256 over `id.timestamp.body`, with a symmetric key of 24 to 64 bytes.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+
+from pydantic import SecretStr
+
+from longform.errors import ParameterError
+
+KEY_PREFIX = "whsec_"
+MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64
+
+
+def parse_keys(text: SecretStr | None) -> tuple[bytes, ...]:
+    """Return the signing keys in a setting: `whsec_<base64>`, several separated by spaces.
+
+    While keys are changed over, a receiver finds the signature of the one that it knows.
+
+    Raises:
+        ParameterError: there is none, or one is no key; the message does not repeat it.
+    """
+    words = text.get_secret_value().split() if text else []
+    if not words:
+        raise ParameterError(
+            "LONGFORM_WEBHOOK_URL is set but LONGFORM_WEBHOOK_SECRET is not: give the key "
+            "(whsec_...) with which the receiver checks the signature"
+        )
+    return tuple(map(_key, words))
+
+
+def signed_headers(
+    keys: Sequence[bytes], message_id: str, timestamp_unix_sec: int, body: bytes
+) -> Mapping[str, str]:
+    """Return the headers that go with a body: its id, the time of sending, a signature per key."""
+    signed = b".".join((message_id.encode(), str(timestamp_unix_sec).encode(), body))
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_unix_sec),
+        "webhook-signature": " ".join(f"v1,{_signature(key, signed)}" for key in keys),
+    }
+
+
+def _signature(key: bytes, signed: bytes) -> str:
+    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def _key(word: str) -> bytes:
+    try:
+        key = base64.b64decode(word.removeprefix(KEY_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not word.startswith(KEY_PREFIX) or not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES:
+        raise ParameterError(
+            f"LONGFORM_WEBHOOK_SECRET: give {KEY_PREFIX} and {MIN_KEY_BYTES} to {MAX_KEY_BYTES} "
+            "bytes in base64; several keys are separated by spaces"
+        )
+    return key
