@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _SAMPLES_PER_TIMESTAMP = 320  # Whisper's time stamps count in steps of 20 ms
 _CPU_GROUP = 2  # windows
+# 30 s of speech hold 80 to 130 tokens in European languages; loops hold all that fit.
+_MAX_FIRST_TOKENS = 160
 _NUM_CANDIDATES = 5  # samples drawn at temperatures above 0, as in Whisper
 # Marks that belong to the word after or before them; Whisper's own lists.
 _OPENING_MARKS = "\"'“¿([{-"
@@ -51,6 +53,7 @@ class Hypothesis:
     temperature: float
     path: DecodePath = "greedy"
     heard_samples: int | None = None  # up to where it was asked for time stamps, else None
+    is_cut_off: bool = False  # the search was stopped before the end of the text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,20 +149,32 @@ class WhisperWindows:
         *,
         beam_size: int,
         with_timestamps: bool,
+        is_final: bool = True,
     ) -> list[Hypothesis]:
-        """Decode the windows `indices`, each in its own language, in one batch."""
+        """Decode the windows `indices`, each in its own language, in one batch.
+
+        Where another search follows, this one is cut off at more text than 30 s mostly hold.
+        """
         tokenizers = [self.tokenizer(language, options.task) for language in languages]
+        prompts = [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers]
+        limit = self._model.max_length
+        if not is_final:
+            limit = min(limit, max(map(len, prompts)) + _MAX_FIRST_TOKENS)
         results = self._search(
             self._model.model,
             encoded.select(indices),
-            [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers],
+            prompts,
             tokenizers[0],
             beam_size=beam_size,
+            max_length=limit,
         )
         path: DecodePath = "beam" if beam_size > 1 else "greedy"
         return [
-            _hypothesis(tokenizer, result, 0.0, path)
-            for tokenizer, result in zip(tokenizers, results, strict=True)
+            replace(
+                _hypothesis(tokenizer, result, 0.0, path),
+                is_cut_off=len(prompt) + len(result.sequences_ids[0]) >= limit,
+            )
+            for tokenizer, prompt, result in zip(tokenizers, prompts, results, strict=True)
         ]
 
     @contextmanager
@@ -184,6 +199,7 @@ class WhisperWindows:
                     num_hypotheses=_NUM_CANDIDATES,
                     sampling_topk=0,
                     sampling_temperature=temperature,
+                    max_length=self._model.max_length,
                 )
                 return _hypothesis(tokenizer, result, temperature, "fallback")
 
@@ -202,7 +218,6 @@ class WhisperWindows:
         return model.generate(
             encoded,
             prompts,
-            max_length=self._model.max_length,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
