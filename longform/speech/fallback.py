@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longform.chunking.micro_chunk import MicroChunk
+from longform.speech.encoded_windows import EncodedWindows
 from longform.speech.engine import DecodeOptions
 from longform.speech.verdict import flags, judge, least_bad
-from longform.speech.whisper_windows import EncodedWindows, Hypothesis, WhisperWindows
+from longform.speech.whisper_windows import Hypothesis, WhisperWindows
 from longform.transcript.segment import Flag
 
 # The ladder of Whisper: the first rung that passes the verdict is taken.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import weights
 from longform.speech.devices import choose_device, compute_types, load_whisper_model
+from longform.speech.encoded_windows import EncodedWindows
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
 from longform.speech.fallback import Ladder, Settled
@@ -26,11 +27,7 @@ from longform.speech.verdict import (
     leaves_speech,
     wanders,
 )
-from longform.speech.whisper_windows import (
-    EncodedWindows,
-    Hypothesis,
-    WhisperWindows,
-)
+from longform.speech.whisper_windows import Hypothesis, WhisperWindows
 from longform.timeline import Span
 from longform.transcript.segment import Flag, Segment, Word
 
