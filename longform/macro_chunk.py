@@ -266,10 +266,9 @@ class _Decoding:
         """Return what became of every chunk, in order; what was not heard is decoded again."""
         ended = await asyncio.gather(*self._waiting)
         options, languages = self._job.options, self._stream.languages
-        return [
-            heard if chunk is None else await hear_again(batcher, options, languages, chunk, heard)
-            for chunk, heard in ended
-        ]
+        doubtful = [(chunk, heard) for chunk, heard in ended if chunk is not None]
+        again = iter(await hear_again(batcher, options, languages, doubtful))
+        return [heard if chunk is None else next(again) for chunk, heard in ended]
 
     def _raise_first_failure(self) -> None:
         # A chunk that has failed fails the macro chunk: reading on would only waste work.
@@ -294,8 +293,7 @@ class _Decoding:
             text_sample=last.start_sample if last else 0,
         )
         self._on_event(event)
-        # Only there is it known where speech is, and are words timed to it.
-        is_known = self._job.params.chunking == "vad" and self._job.params.task == "transcribe"
+        is_known = self._job.options.halves_follow
         missing = unheard(chunk, result.segments) if is_known else ()
         is_needed = missing or (is_known and not result.is_sure_of_language)
         return chunk if is_needed else None, HeardMicro(chunk.span, result, missing)

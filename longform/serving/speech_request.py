@@ -163,7 +163,7 @@ def _note(given: str | None, task: Task) -> ChunkNote | None:
             CHUNK_FIELD, "it is of another version of longform: run the same one there and here"
         ) from error
     try:
-        parse_params(note.options.model_dump())
+        parse_params(note.options.model_dump(exclude={"halves_follow"}))
     except ParameterError as error:
         raise _invalid(CHUNK_FIELD, str(error)) from error
     if note.options.task != task:

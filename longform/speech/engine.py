@@ -11,7 +11,7 @@ from longform.transcript.segment import Segment
 
 # Raised whenever the same weights and parameters may give another text than before, so that
 # no transcript of an older decoder is taken from a cache.
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 
 
 class RemoteService(FrozenModel):
@@ -48,7 +48,11 @@ class EngineSpec(FrozenModel):
 
 
 class DecodeOptions(FrozenModel):
-    """How micro chunks are decoded; only chunks with equal options share a batch."""
+    """How micro chunks are decoded; only chunks with equal options share a batch.
+
+    `halves_follow` says that a window which is not sure of its language is decoded again in
+    halves by whoever asks, so that nothing else need be tried on the whole.
+    """
 
     language: str | None = None
     languages: tuple[str, ...] = ()
@@ -58,6 +62,7 @@ class DecodeOptions(FrozenModel):
     initial_prompt: str | None = None
     hotwords: str | None = None
     fallback: FallbackParams = FallbackParams()
+    halves_follow: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

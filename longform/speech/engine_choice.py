@@ -61,5 +61,9 @@ def worker_engine(spec: EngineSpec, settings: Settings) -> Batcher:
 
 def decode_options(params: TranscribeParams) -> DecodeOptions:
     """Return the part of the parameters that says how micro chunks are decoded."""
-    fields = DecodeOptions.model_fields.keys()
-    return DecodeOptions(**{name: getattr(params, name) for name in fields})
+    fields = DecodeOptions.model_fields.keys() - {"halves_follow"}
+    # Only voice activity tells where speech is, and only words of its own language are timed.
+    is_heard_again = params.chunking == "vad" and params.task == "transcribe"
+    return DecodeOptions(
+        **{name: getattr(params, name) for name in fields}, halves_follow=is_heard_again
+    )

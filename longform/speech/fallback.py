@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longform.chunking.micro_chunk import MicroChunk
+from longform.speech.encoded_windows import EncodedWindows
 from longform.speech.engine import DecodeOptions
 from longform.speech.verdict import flags, judge, least_bad
-from longform.speech.whisper_windows import EncodedWindows, Hypothesis, WhisperWindows
+from longform.speech.whisper_windows import Hypothesis, WhisperWindows
 from longform.transcript.segment import Flag
 
 # The ladder of Whisper: the first rung that passes the verdict is taken.
@@ -23,52 +24,49 @@ class Settled:
     flags: tuple[Flag, ...] = ()
 
 
-def settle(
-    windows: WhisperWindows,
-    encoded: EncodedWindows,
-    index: int,
-    chunk: MicroChunk,
-    language: str,
-    first: Hypothesis,
-    options: DecodeOptions,
-) -> Settled:
-    """Take the first result where the verdict is good, else what the ladder comes to."""
-    verdict = judge(first.scores, options.fallback)
-    if verdict == "silence":
-        return Settled(None)
-    if verdict == "good":
-        return Settled(first)
-    return climb(windows, encoded, index, chunk, language, first, options)
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Decodes windows of one encoded batch again, where that is called for."""
 
+    windows: WhisperWindows
+    encoded: EncodedWindows
+    options: DecodeOptions
 
-def climb(
-    windows: WhisperWindows,
-    encoded: EncodedWindows,
-    index: int,
-    chunk: MicroChunk,
-    language: str,
-    first: Hypothesis,
-    options: DecodeOptions,
-) -> Settled:
-    """Sample at rising temperatures until the verdict is not `again`; keep the least bad.
+    def settle(self, index: int, chunk: MicroChunk, language: str, first: Hypothesis) -> Settled:
+        """Take the first result where the verdict is good, else what the ladder comes to."""
+        if judge(first.scores, self.options.fallback) == "again":
+            return self.climb(index, chunk, language, first)
+        return self.stay(first)
 
-    A sample that says what was said before settles it too: a loop of the decoder seldom
-    survives sampling word for word, a speaker who repeats himself does. The random numbers
-    come from the audio alone, so that the same window has the same text every time.
-    """
-    tried = [first]
-    seed = zlib.crc32(chunk.pcm.tobytes()) & 0x7FFF_FFFF
-    with windows.sampling(encoded, index, language, options, seed) as sample:
-        for temperature in _TEMPERATURES:
-            tried.append(sample(temperature))
-            if judge(tried[-1].scores, options.fallback) != "again" or _repeats(tried):
-                break
-    verdict = judge(tried[-1].scores, options.fallback)
-    if verdict == "silence":
-        return Settled(None, len(tried) - 1)
-    best = -1 if verdict == "good" else least_bad([each.scores for each in tried])
-    kept = tried[best]
-    return Settled(kept, len(tried) - 1, flags(kept.scores, options.fallback))
+    def stay(self, first: Hypothesis) -> Settled:
+        """Take the first result as it is, unless it is silence; flagged where it is not good."""
+        verdict = judge(first.scores, self.options.fallback)
+        if verdict == "silence":
+            return Settled(None)
+        marks = () if verdict == "good" else flags(first.scores, self.options.fallback)
+        return Settled(first, flags=marks)
+
+    def climb(self, index: int, chunk: MicroChunk, language: str, first: Hypothesis) -> Settled:
+        """Sample at rising temperatures until the verdict is not `again`; keep the least bad.
+
+        A sample that says what was said before settles it too: a loop of the decoder seldom
+        survives sampling word for word, a speaker who repeats himself does. The random numbers
+        come from the audio alone, so that the same window has the same text every time.
+        """
+        params = self.options.fallback
+        tried = [first]
+        seed = zlib.crc32(chunk.pcm.tobytes()) & 0x7FFF_FFFF
+        with self.windows.sampling(self.encoded, index, language, self.options, seed) as sample:
+            for temperature in _TEMPERATURES:
+                tried.append(sample(temperature))
+                if judge(tried[-1].scores, params) != "again" or _repeats(tried):
+                    break
+        verdict = judge(tried[-1].scores, params)
+        if verdict == "silence":
+            return Settled(None, len(tried) - 1)
+        best = -1 if verdict == "good" else least_bad([each.scores for each in tried])
+        kept = tried[best]
+        return Settled(kept, len(tried) - 1, flags(kept.scores, params))
 
 
 def _repeats(tried: Sequence[Hypothesis]) -> bool:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import weights
 from longform.speech.devices import choose_device, compute_types, load_whisper_model
+from longform.speech.encoded_windows import EncodedWindows
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
-from longform.speech.fallback import Settled, climb, settle
+from longform.speech.fallback import Ladder, Settled
 from longform.speech.features import Features, choose_features, is_short
 from longform.speech.language import is_sure, only_among
+from longform.speech.missing import halves
 from longform.speech.out_of_memory import FittingEngine
 from longform.speech.segmentation import TimedWord, split_words
 from longform.speech.verdict import (
@@ -25,11 +27,7 @@ from longform.speech.verdict import (
     leaves_speech,
     wanders,
 )
-from longform.speech.whisper_windows import (
-    EncodedWindows,
-    Hypothesis,
-    WhisperWindows,
-)
+from longform.speech.whisper_windows import Hypothesis, WhisperWindows
 from longform.timeline import Span
 from longform.transcript.segment import Flag, Segment, Word
 
@@ -86,15 +84,22 @@ class FasterWhisperEngine:
         codes = [each.language for each in spoken]
         chunks = [request.chunk for request in batch]
         first = self._first(encoded, chunks, codes, options)
+        ladder = Ladder(self._windows, encoded, options)
+        # Sampling does not make one language of two: halves do, and they come next.
+        halved = {
+            index
+            for index, chunk in enumerate(chunks)
+            if options.halves_follow and not spoken[index].is_sure and halves(chunk)
+        }
         settled = [
-            settle(self._windows, encoded, index, chunk, codes[index], first[index], options)
+            ladder.stay(first[index])
+            if index in halved
+            else ladder.settle(index, chunk, codes[index], first[index])
             for index, chunk in enumerate(chunks)
         ]
         words = self._words(encoded, chunks, codes, settled, options)
-        for index in _astray(chunks, settled, words):
-            settled[index] = climb(
-                self._windows, encoded, index, chunks[index], codes[index], first[index], options
-            )
+        for index in _astray(chunks, settled, words) - halved:
+            settled[index] = ladder.climb(index, chunks[index], codes[index], first[index])
             again = [each if i == index else Settled(None) for i, each in enumerate(settled)]
             words |= {index: []} | self._words(encoded, chunks, codes, again, options)
         return [
@@ -126,7 +131,11 @@ class FasterWhisperEngine:
         codes: Sequence[str],
         options: DecodeOptions,
     ) -> dict[int, Hypothesis]:
-        """Decode every window: short ones with time stamps, where those reach its end."""
+        """Decode every window: short ones with time stamps, where those reach its end.
+
+        The others are searched greedily, and with a beam where that is not sure. Short ones
+        seldom are (one in ten), so that they are searched with a beam at once.
+        """
         found: dict[int, Hypothesis] = {}
 
         def search(indices: list[int], beam_size: int, with_timestamps: bool) -> None:
@@ -138,19 +147,22 @@ class FasterWhisperEngine:
                     options,
                     beam_size=beam_size,
                     with_timestamps=with_timestamps,
+                    is_final=beam_size == options.beam_size,
                 )
                 found.update(zip(indices, hypotheses, strict=True))
 
-        def decode(indices: list[int], with_timestamps: bool) -> None:
-            search(indices, 1, with_timestamps)
-            if options.beam_size > 1:
-                unsure = [i for i in indices if asks_for_beam(found[i].scores, options.fallback)]
-                search(unsure, options.beam_size, with_timestamps)
-
         short = [i for i, chunk in enumerate(chunks) if is_short(chunk.span.num_samples)]
-        decode(short, with_timestamps=True)
+        search(short, options.beam_size, with_timestamps=True)
         whole = {i for i in short if not leaves_speech(chunks[i], found[i].heard_samples)}
-        decode([i for i in range(len(chunks)) if i not in whole], with_timestamps=False)
+        rest = [i for i in range(len(chunks)) if i not in whole]
+        search(rest, 1, with_timestamps=False)
+        if options.beam_size > 1:
+            unsure = [
+                i
+                for i in rest
+                if found[i].is_cut_off or asks_for_beam(found[i].scores, options.fallback)
+            ]
+            search(unsure, options.beam_size, with_timestamps=False)
         return found
 
     def _words(
@@ -188,13 +200,13 @@ class Spoken(NamedTuple):
 
 def _astray(
     chunks: Sequence[MicroChunk], settled: Sequence[Settled], words: dict[int, list[TimedWord]]
-) -> list[int]:
+) -> set[int]:
     """Return the windows to redo because of words where nobody speaks; each once at most."""
-    return [
+    return {
         index
         for index, found in words.items()
         if not settled[index].num_fallbacks and wanders(found, chunks[index].speech)
-    ]
+    }
 
 
 def _result(

@@ -50,6 +50,11 @@ def widened(chunk: MicroChunk, region: Span) -> MicroChunk:
     return _part(chunk, span)
 
 
+def alone(chunk: MicroChunk, region: Span) -> MicroChunk:
+    """Return `region` of a micro chunk without its surroundings, which may be another language."""
+    return _part(chunk, region)
+
+
 def halves(chunk: MicroChunk) -> tuple[MicroChunk, ...]:
     """Cut a micro chunk in its longest pause, if both sides hold enough speech; else nothing."""
     pauses = [Span(a.end_sample, b.start_sample) for a, b in pairwise(chunk.speech)]
@@ -71,6 +76,7 @@ def with_recovered(result: MicroResult, again: MicroResult, region: Span) -> Mic
             sorted((*result.segments, *recovered), key=lambda segment: segment.start_sample)
         ),
         num_fallbacks=result.num_fallbacks + 1 + again.num_fallbacks,
+        engine_sec=result.engine_sec + again.engine_sec,
         num_recovered_words=result.num_recovered_words
         + sum(len(part.words) or 1 for part in recovered),
     )

@@ -108,10 +108,9 @@ class RemoteEngine:
         """
         if result.language == code:
             return result
-        probability = result.language_probability
         given = options.model_copy(update={"language": code})
-        again = self._exact(chunk, given).result
-        return replace(again, language_probability=probability)
+        again = _as_probable(self._exact(chunk, given).result, result.language_probability)
+        return replace(again, is_sure_of_language=result.is_sure_of_language)
 
     def _exact(self, chunk: MicroChunk, options: DecodeOptions) -> ChunkAnswer:
         fields = {
@@ -167,7 +166,16 @@ def _settle(
     if not answer.votes:
         return answer.result, answer.result.language
     code, probability = track.decide(chunk.span.start_sample, answer.votes.items())
-    return replace(answer.result, language_probability=probability), code
+    return _as_probable(answer.result, probability), code
+
+
+def _as_probable(result: MicroResult, probability: float) -> MicroResult:
+    """Return the result with how probable its stream takes the language to be, as here."""
+    segments = tuple(
+        segment.model_copy(update={"language_probability": probability})
+        for segment in result.segments
+    )
+    return replace(result, segments=segments, language_probability=probability)
 
 
 def _is_about_format(error: ServiceRefusedError) -> bool:

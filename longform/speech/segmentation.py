@@ -48,13 +48,17 @@ def _ends(sentence: Sequence[TimedWord], following: TimedWord) -> bool:
 
 
 def fit_to_speech(word: Span, speech: Sequence[Span]) -> Span:
-    """Shrink a word to the stretch of speech it overlaps most; unchanged where there is none.
+    """Shrink a word to the stretch of speech that it stands in; unchanged where there is none.
 
     Alignment lets the first word after a pause begin in the pause, and the last one before
-    it end there; voice activity knows better where the pause is.
+    it end there; voice activity knows better where the pause is. A word that reaches over a
+    whole pause mostly began too early, at the end of the word before: it is put behind the
+    pause, unless it has less than half as much speech there as in front.
     """
     common = [part for each in speech if (part := _widened(each).intersection(word)) is not None]
-    return max(common, key=lambda part: part.num_samples, default=word)
+    most = max((part.num_samples for part in common), default=0)
+    shared = [part for part in common if 2 * part.num_samples >= most]
+    return max(shared, key=lambda part: part.start_sample, default=word)
 
 
 def _widened(speech: Span) -> Span:

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from longform.chunking.micro_chunk import MicroChunk, Pcm
 from longform.speech.devices import seeded_model
+from longform.speech.encoded_windows import EncodedWindows, encode
 from longform.speech.engine import DecodeOptions
-from longform.speech.features import (
-    NUM_FRAMES,
-    SAMPLES_PER_FRAME,
-    Features,
-    Floats,
-    MelWindows,
-)
-from longform.speech.segmentation import TimedWord, fit_to_speech
+from longform.speech.features import Features
+from longform.speech.segmentation import TimedWord
 from longform.speech.verdict import Scores, compression_ratio
-from longform.timeline import Span, to_samples
+from longform.speech.word_alignment import align_words
 from longform.transcript.segment import DecodePath
 
 if TYPE_CHECKING:
@@ -34,11 +27,9 @@ if TYPE_CHECKING:
     from faster_whisper.tokenizer import Tokenizer
 
 _SAMPLES_PER_TIMESTAMP = 320  # Whisper's time stamps count in steps of 20 ms
-_CPU_GROUP = 2  # windows
+# 30 s of speech hold 80 to 130 tokens in European languages; loops hold all that fit.
+_MAX_FIRST_TOKENS = 160
 _NUM_CANDIDATES = 5  # samples drawn at temperatures above 0, as in Whisper
-# Marks that belong to the word after or before them; Whisper's own lists.
-_OPENING_MARKS = "\"'“¿([{-"
-_CLOSING_MARKS = "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +42,7 @@ class Hypothesis:
     temperature: float
     path: DecodePath = "greedy"
     heard_samples: int | None = None  # up to where it was asked for time stamps, else None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedWindows:
-    """Encoder outputs of a batch.
-
-    On a CPU each window is encoded on its own: the attention scores of one take 72 MB for
-    `base` (8 heads x 1500 x 1500 float32), and a batch would hold that for every window while
-    not being any faster. On a GPU the batch is encoded in one go and stays on the device.
-    """
-
-    model: WhisperModel
-    features: MelWindows
-    on_cpu: tuple[Floats, ...]  # each (1, 1500, d_model); empty on a GPU
-    on_device: Any = None  # ctranslate2.StorageView of the whole batch; None on a CPU
-
-    def select(self, indices: Sequence[int]) -> Any:
-        """Return a StorageView of those windows, shape (len(indices), 1500, d_model)."""
-        from ctranslate2 import StorageView
-
-        if self.on_cpu:
-            return StorageView.from_array(np.concatenate([self.on_cpu[i] for i in indices]))
-        if list(indices) == list(range(len(self.features))):
-            return self.on_device
-        return self.model.model.encode(self.features.storage(indices))
-
-    def groups(self, indices: Sequence[int]) -> list[Sequence[int]]:
-        """Return the windows in groups that go through the decoder together, once.
-
-        A single pass is as fast for two windows as for eight on a CPU, and its keys and values
-        take 40 MB a window; only the search, token by token, is worth a full batch.
-        """
-        size = _CPU_GROUP if self.on_cpu else len(indices)
-        return [indices[at : at + size] for at in range(0, len(indices), size)]
+    is_cut_off: bool = False  # the search was stopped before the end of the text
 
 
 class WhisperWindows:
@@ -106,13 +64,7 @@ class WhisperWindows:
 
     def encode(self, recordings: Sequence[Pcm]) -> EncodedWindows:
         """Encode int16 audio of up to 30 s each."""
-        features = self._features.windows(recordings)
-        everything = range(len(features))
-        encode = self._model.model.encode
-        if self._model.model.device == "cpu":
-            outputs = tuple(np.array(encode(features.storage([i]))) for i in everything)
-            return EncodedWindows(self._model, features, outputs)
-        return EncodedWindows(self._model, features, (), encode(features.storage(everything)))
+        return encode(self._model, self._features, recordings)
 
     def languages(self, encoded: EncodedWindows) -> list[list[tuple[str, float]]]:
         """Return, for each window, every language code with its probability, best first."""
@@ -146,20 +98,32 @@ class WhisperWindows:
         *,
         beam_size: int,
         with_timestamps: bool,
+        is_final: bool = True,
     ) -> list[Hypothesis]:
-        """Decode the windows `indices`, each in its own language, in one batch."""
+        """Decode the windows `indices`, each in its own language, in one batch.
+
+        Where another search follows, this one is cut off at more text than 30 s mostly hold.
+        """
         tokenizers = [self.tokenizer(language, options.task) for language in languages]
+        prompts = [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers]
+        limit = self._model.max_length
+        if not is_final:
+            limit = min(limit, max(map(len, prompts)) + _MAX_FIRST_TOKENS)
         results = self._search(
             self._model.model,
             encoded.select(indices),
-            [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers],
+            prompts,
             tokenizers[0],
             beam_size=beam_size,
+            max_length=limit,
         )
         path: DecodePath = "beam" if beam_size > 1 else "greedy"
         return [
-            _hypothesis(tokenizer, result, 0.0, path)
-            for tokenizer, result in zip(tokenizers, results, strict=True)
+            replace(
+                _hypothesis(tokenizer, result, 0.0, path),
+                is_cut_off=len(prompt) + len(result.sequences_ids[0]) >= limit,
+            )
+            for tokenizer, prompt, result in zip(tokenizers, prompts, results, strict=True)
         ]
 
     @contextmanager
@@ -184,6 +148,7 @@ class WhisperWindows:
                     num_hypotheses=_NUM_CANDIDATES,
                     sampling_topk=0,
                     sampling_temperature=temperature,
+                    max_length=self._model.max_length,
                 )
                 return _hypothesis(tokenizer, result, temperature, "fallback")
 
@@ -202,7 +167,6 @@ class WhisperWindows:
         return model.generate(
             encoded,
             prompts,
-            max_length=self._model.max_length,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
@@ -230,32 +194,8 @@ class WhisperWindows:
         texts: Sequence[Sequence[int]],
         chunks: Sequence[MicroChunk],
     ) -> list[list[TimedWord]]:
-        """Return the words of each text on the recording's timeline, punctuation attached.
-
-        Cross-attention and dynamic time warping, as in Whisper's own word timestamps.
-
-        Args:
-            encoded: the windows.
-            indices: which of them.
-            tokenizer: of their common language and task.
-            texts: the text tokens of each window.
-            chunks: the micro chunk in each window; no word leaves its span.
-        """
-        from faster_whisper.transcribe import merge_punctuations
-
-        words: list[list[TimedWord]] = []
-        for group in encoded.groups(range(len(indices))):
-            lengths = [-(-chunks[i].span.num_samples // SAMPLES_PER_FRAME) for i in group]
-            aligned = self._model.find_alignment(
-                tokenizer,
-                [list(texts[i]) for i in group],
-                encoded.select([indices[i] for i in group]),
-                [min(length, NUM_FRAMES) for length in lengths],
-            )
-            for i, found in zip(group, aligned, strict=True):
-                merge_punctuations(found, _OPENING_MARKS, _CLOSING_MARKS)
-                words.append([_timed_word(word, chunks[i]) for word in found if word["word"]])
-        return words
+        """Return the words of each text; see `align_words`."""
+        return align_words(self._model, encoded, indices, tokenizer, texts, chunks)
 
 
 def _hypothesis(
@@ -270,12 +210,3 @@ def _hypothesis(
     scores = Scores(text.strip(), avg_logprob, result.no_speech_prob, compression_ratio(text))
     heard = (stamps[-1] - tokenizer.timestamp_begin) * _SAMPLES_PER_TIMESTAMP if stamps else None
     return Hypothesis(text, tuple(tokens), scores, temperature, path, heard)
-
-
-def _timed_word(word: dict[str, Any], chunk: MicroChunk) -> TimedWord:
-    start, end = (
-        min(to_samples(float(word[edge])), chunk.span.num_samples) + chunk.span.start_sample
-        for edge in ("start", "end")
-    )
-    span = fit_to_speech(Span(start, max(start, end)), chunk.speech)
-    return TimedWord(word["word"], tuple(word["tokens"]), span, float(word["probability"]))

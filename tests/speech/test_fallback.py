@@ -13,7 +13,7 @@ from longform.chunking.micro_chunk import MicroChunk
 from longform.settings import Settings
 from longform.speech.devices import load_whisper_model, seeded_model
 from longform.speech.engine import DecodeOptions
-from longform.speech.fallback import settle
+from longform.speech.fallback import Ladder
 from longform.speech.verdict import Scores
 from longform.speech.weights import resolve
 from longform.speech.whisper_windows import Hypothesis, WhisperWindows
@@ -54,7 +54,7 @@ def settled(samples: Samples, first: Hypothesis, pcm_value: int = 1) -> Any:
     """Settle one window of one second."""
     chunk = MicroChunk(Span(0, 16_000), np.full(16_000, pcm_value, np.int16), (Span(0, 16_000),))
     windows = cast(WhisperWindows, samples)
-    return settle(windows, cast(Any, None), 0, chunk, "en", first, OPTIONS)
+    return Ladder(windows, cast(Any, None), OPTIONS).settle(0, chunk, "en", first)
 
 
 def test_what_is_good_is_not_decoded_again() -> None:

@@ -33,6 +33,7 @@ from longform.speech.engines import spec_identity
 from longform.speech.language import LanguageTrack
 from longform.speech.remote_engine import RemoteEngine, create
 from longform.timeline import Span
+from longform.transcript.segment import Segment
 from tests.support.speech_server import Answer, SpeechServer, speech_server
 
 START = 480_123
@@ -217,11 +218,24 @@ def test_nobody_listens() -> None:
         ask(engine_at(server))
 
 
+def said(language: str) -> Segment:
+    """Return a segment of which a window on its own is quite sure."""
+    return Segment(
+        start_sample=START,
+        end_sample=START + 16_000,
+        text=" text",
+        language=language,
+        language_probability=1.0,
+    )
+
+
 def test_the_language_of_the_stream_wins() -> None:
     """A window that is unsure is decoded again in the language that its stream speaks."""
 
     def answer(language: str, votes: dict[str, float]) -> Answer:
-        exact = ChunkAnswer(result=MicroResult((), language, 1.0), votes=votes)
+        is_sure = max(votes.values(), default=1.0) >= 0.8
+        heard = MicroResult((said(language),), language, 1.0, is_sure_of_language=is_sure)
+        exact = ChunkAnswer(result=heard, votes=votes)
         return Answer({"text": "", ANSWER_FIELD: json.loads(exact.model_dump_json())})
 
     sure, unsure = answer("de", {"de": 0.95, "en": 0.05}), answer("en", {"en": 0.5, "de": 0.4})
@@ -232,6 +246,10 @@ def test_the_language_of_the_stream_wins() -> None:
     decided = track.decide(START + 64_000, [("en", 0.5), ("de", 0.4)])
     assert [result.language for result in results] == ["de", "de"]
     assert (results[1].language, results[1].language_probability) == decided
+    assert [
+        (result.segments[0].language, result.segments[0].language_probability) for result in results
+    ] == [("de", 0.95), decided]
+    assert [result.is_sure_of_language for result in results] == [True, False]
     notes = [ChunkNote.model_validate_json(f["longform_chunk"][0]) for _, f in server.asked]
     assert [note.options.language for note in notes] == [None, None, "de"]
     assert [note.start_sample for note in notes] == [START, START + 64_000, START + 64_000]

@@ -74,3 +74,12 @@ def test_a_word_beside_all_speech_stays_where_it_is() -> None:
     """Where no speech was detected there is nothing to fit to."""
     word = Span(3 * SECOND, 4 * SECOND)
     assert fit_to_speech(word, [Span(0, SECOND)]) == word
+
+
+def test_a_word_over_a_whole_pause_is_put_behind_it() -> None:
+    """Alignment begins it too early; with little speech behind the pause it stays in front."""
+    edge = SECOND // 10
+    speech = [Span(0, SECOND), Span(2 * SECOND, 8 * SECOND)]
+    word = Span(SECOND // 2, 2 * SECOND + SECOND // 2)
+    assert fit_to_speech(word, speech) == Span(2 * SECOND - edge, 2 * SECOND + SECOND // 2)
+    assert fit_to_speech(Span(0, 2 * SECOND + edge), speech) == Span(0, SECOND + edge)

@@ -1,0 +1,61 @@
+"""Encoder outputs of a batch of 30 s windows, where the decoder wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longform.chunking.micro_chunk import Pcm
+from longform.speech.features import Features, Floats, MelWindows
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+
+_CPU_GROUP = 2  # windows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedWindows:
+    """Encoder outputs of a batch.
+
+    On a CPU each window is encoded on its own: the attention scores of one take 72 MB for
+    `base` (8 heads x 1500 x 1500 float32), and a batch would hold that for every window while
+    not being any faster. On a GPU the batch is encoded in one go and stays on the device.
+    """
+
+    model: WhisperModel
+    features: MelWindows
+    on_cpu: tuple[Floats, ...]  # each (1, 1500, d_model); empty on a GPU
+    on_device: Any = None  # ctranslate2.StorageView of the whole batch; None on a CPU
+
+    def select(self, indices: Sequence[int]) -> Any:
+        """Return a StorageView of those windows, shape (len(indices), 1500, d_model)."""
+        from ctranslate2 import StorageView
+
+        if self.on_cpu:
+            return StorageView.from_array(np.concatenate([self.on_cpu[i] for i in indices]))
+        if list(indices) == list(range(len(self.features))):
+            return self.on_device
+        return self.model.model.encode(self.features.storage(indices))
+
+    def groups(self, indices: Sequence[int]) -> list[Sequence[int]]:
+        """Return the windows in groups that go through the decoder together, once.
+
+        A single pass is as fast for two windows as for eight on a CPU, and its keys and values
+        take 40 MB a window; only the search, token by token, is worth a full batch.
+        """
+        size = _CPU_GROUP if self.on_cpu else len(indices)
+        return [indices[at : at + size] for at in range(0, len(indices), size)]
+
+
+def encode(model: WhisperModel, features: Features, recordings: Sequence[Pcm]) -> EncodedWindows:
+    """Encode int16 audio of up to 30 s each."""
+    windows = features.windows(recordings)
+    everything = range(len(windows))
+    if model.model.device == "cpu":
+        outputs = tuple(np.array(model.model.encode(windows.storage([i]))) for i in everything)
+        return EncodedWindows(model, windows, outputs)
+    return EncodedWindows(model, windows, (), model.model.encode(windows.storage(everything)))
