@@ -51,7 +51,7 @@ def test_the_summary_is_rendered(pages: PrefectPages, scene: Scene) -> None:
     ("deployment", "described"),
     [
         ("transcribe/local", ("Recording: http", "Voice activity detection", "in seconds")),
-        ("reprocess/nightly", ("Which of them: those without a transcript", "Podcast feed")),
+        ("reprocess/nightly", ("Which of them: without a transcript", "Podcast feed")),
     ],
 )
 def test_the_form_says_what_to_give(
