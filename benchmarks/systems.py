@@ -16,7 +16,8 @@ import numpy as np
 from benchmarks.corpus import decode
 from longform.chunking.macro import Split, guard_samples, spans_from_splits
 from longform.chunking.micro_chunk import Pcm
-from longform.macro_chunk import MacroChunkJob, SpooledAudio, transcribe_macro_chunk
+from longform.macro_chunk import transcribe_macro_chunk
+from longform.macro_job import MacroChunkJob, SpooledAudio
 from longform.media.work_store import WorkLimits, WorkRun, open_run
 from longform.params import TranscribeParams
 from longform.plan import find_split as find_split_in

@@ -13,7 +13,8 @@ from flows.orphans import close_task_run
 from flows.outage import is_outage, wait_for_api
 from flows.outcome import outcome
 from infra.cluster import GPU
-from longform.macro_chunk import ChunkHeld, MacroChunkJob, quarantined
+from longform.macro_chunk import quarantined
+from longform.macro_job import ChunkHeld, MacroChunkJob
 from longform.settings import Settings
 from longform.transcript.chunk_claims import ChunkClaims
 from longform.transcript.chunk_store import ChunkStore

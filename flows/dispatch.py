@@ -12,7 +12,8 @@ from flows.progress import ChannelProgress
 from flows.termination import end
 from longform.chunking.macro import Split
 from longform.errors import ClusterLostError, LongformError, OutputError
-from longform.macro_chunk import MacroChunkJob, discard_audio
+from longform.macro_chunk import discard_audio
+from longform.macro_job import MacroChunkJob
 from longform.media.work_store import WorkRun
 from longform.settings import Settings
 from longform.transcript.chunk_store import ChunkStore

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from infra.stopping import stoppable
 from infra.telemetry import publisher
-from longform.macro_chunk import ChunkHeld, MacroChunkJob
+from longform.macro_job import ChunkHeld, MacroChunkJob
 from longform.media import address_book
 from longform.media.address_book import Entry
 from longform.settings import Settings

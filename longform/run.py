@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from longform import __version__
 from longform.errors import NotMediaError
-from longform.macro_chunk import AudioSource, MacroChunkJob, SpooledAudio, WindowAudio
+from longform.macro_job import AudioSource, MacroChunkJob, SpooledAudio, WindowAudio
 from longform.media.channels import split_channels
 from longform.media.recording import Recording
 from longform.params import TranscribeParams

@@ -4,7 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from longform import macro_chunk as domain
-from longform.macro_chunk import ChunkHeld, MacroChunkJob, OnChunkEvent
+from longform.macro_chunk import OnChunkEvent
+from longform.macro_job import ChunkHeld, MacroChunkJob
 from longform.settings import Settings
 from longform.transcript.segment import ChunkResult
 from tasks.retries import retrying

@@ -7,7 +7,8 @@ import asyncio
 import time
 
 from longform.errors import NotMediaError
-from longform.macro_chunk import MacroChunkJob, WholeAudio, transcribe_macro_chunk
+from longform.macro_chunk import transcribe_macro_chunk
+from longform.macro_job import MacroChunkJob, WholeAudio
 from longform.media import gateway
 from longform.media.local_file import open_source
 from longform.media.policy import SourcePolicy, shown_name
