@@ -23,6 +23,7 @@ from longform.run_notes import dead_runs, forget_run
 logger = logging.getLogger(__name__)
 
 OPEN = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+STAND_IN = "macro_chunk-"  # how Prefect names the task run that stands for a subflow
 GONE = "the process that carried it out is gone; finished chunks are kept: run it again"
 
 
@@ -75,6 +76,8 @@ async def _close_below(api: PrefectClient, flow_run_id: str, *, cancelled: bool)
     for subflow_id in await _open_runs(api, {"parent_flow_run_id": {"any_": [flow_run_id]}}):
         await _close_tasks(api, str(subflow_id), cancelled=cancelled)
         await _close_run(api, subflow_id, cancelled=cancelled)
+    # A worker may die between the task run that stands for a subflow and the subflow itself.
+    await _close_tasks(api, flow_run_id, cancelled=cancelled, name=STAND_IN)
 
 
 async def _open_runs(api: PrefectClient, filters: dict[str, Any]) -> Sequence[UUID]:
@@ -82,9 +85,12 @@ async def _open_runs(api: PrefectClient, filters: dict[str, Any]) -> Sequence[UU
     return [run.id for run in await api.read_flow_runs(flow_run_filter=wanted)]
 
 
-async def _close_tasks(api: PrefectClient, flow_run_id: str, *, cancelled: bool) -> None:
+async def _close_tasks(
+    api: PrefectClient, flow_run_id: str, *, cancelled: bool, name: str = ""
+) -> None:
     runs = FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})
-    still_open = TaskRunFilter.model_validate({"state": {"type": {"any_": OPEN}}})
+    wanted = {"state": {"type": {"any_": OPEN}}} | ({"name": {"like_": name}} if name else {})
+    still_open = TaskRunFilter.model_validate(wanted)
     for task in await api.read_task_runs(flow_run_filter=runs, task_run_filter=still_open):
         state: Any = Cancelled(message=GONE) if cancelled else Crashed(message=GONE)
         await api.set_task_run_state(task.id, state, force=True)

@@ -276,7 +276,9 @@ def test_a_retried_run_does_what_is_missing(operator: Operator, tmp_path: Path) 
     starts = [start for batch in operator.stage.engine_calls for start in batch]
     assert starts
     assert max(starts) < 30 * 16_000, "chunks that were done were done again"
-    assert operator.told(run_id)["data"]["attempt"] == 2
+    wait_until(
+        lambda: operator.told(run_id)["data"]["attempt"] == 2, "the end of the second attempt"
+    )
 
 
 def bulk_files(folder: Path, num_files: int, num_broken: int) -> list[Path]:
