@@ -1,14 +1,11 @@
 """The progress of a bulk run: one artifact that moves, and the listener of the caller."""
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import Self
-from uuid import UUID
 
-from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
-
-from flows.progress import ARTIFACT_INTERVAL_SEC, RecordingProgress, flow_run_url
+from flows.moving_artifact import MovingArtifact
+from flows.progress import RecordingProgress, flow_run_url
 from longform.progress import RunProgress, progress_listener
 from longform.reprocess.report import FAILURES, FileRecord
 from longform.reprocess.summary import hours_of
@@ -26,22 +23,17 @@ class BatchProgress:
         self._in_flight: dict[int, RunProgress] = {}
         self._num_files = self._num_ended = self._num_failed = 0
         self._ended = RunProgress("", "")
-        self._artifact_id: UUID | None = None
-        self._refresher: asyncio.Task[None] | None = None
+        self._artifact = MovingArtifact(
+            "reprocess-progress", lambda: self._fraction, self._describe
+        )
 
     async def __aenter__(self) -> Self:
-        self._artifact_id = await acreate_progress_artifact(
-            progress=0.0, key="reprocess-progress", description=self._stage
-        )
-        self._refresher = asyncio.create_task(self._refresh())
+        await self._artifact.begin(self._stage)
         self._tell()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        if self._refresher is not None:
-            self._refresher.cancel()
-            await asyncio.gather(self._refresher, return_exceptions=True)
-        await self._update()
+        await self._artifact.end()
 
     def stage(self, name: str) -> None:
         """Say what the run is doing now."""
@@ -107,17 +99,6 @@ class BatchProgress:
     def _tell(self, last_text: str = "") -> None:
         if self._listener is not None:
             self._listener(replace(self._now(), last_text=last_text))
-
-    async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(ARTIFACT_INTERVAL_SEC)
-            await self._update()
-
-    async def _update(self) -> None:
-        if self._artifact_id is not None:
-            await aupdate_progress_artifact(
-                self._artifact_id, progress=100 * self._fraction, description=self._describe()
-            )
 
     def _describe(self) -> str:
         now = self._now()

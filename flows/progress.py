@@ -1,17 +1,14 @@
 """The progress of a run: one artifact that moves, and the listener of the caller."""
 
-import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
-from uuid import UUID
 
-from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from flows.outage import if_reachable
+from flows.moving_artifact import MovingArtifact
 from longform.progress import (
     ChunkBegun,
     ChunkEvent,
@@ -23,8 +20,6 @@ from longform.progress import (
 )
 from longform.timeline import to_seconds
 from longform.transcript.segment import ChunkResult
-
-ARTIFACT_INTERVAL_SEC = 5.0  # often enough to be seen moving; an update costs 0.05 s of CPU
 
 
 class RecordingProgress:
@@ -129,35 +124,17 @@ class ProgressReporter(RecordingProgress):
 
     def __init__(self, source_name: str) -> None:
         super().__init__(source_name, flow_run_url(), progress_listener.get())
-        self._artifact_id: UUID | None = None
-        self._refresher: asyncio.Task[None] | None = None
+        self._artifact = MovingArtifact(
+            "transcription-progress", lambda: self._now.fraction, self._describe
+        )
 
     async def __aenter__(self) -> Self:
-        self._artifact_id = await acreate_progress_artifact(
-            progress=0.0, key="transcription-progress", description=self._now.source_name
-        )
-        self._refresher = asyncio.create_task(self._refresh())
+        await self._artifact.begin(self._now.source_name)
         self._tell()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        if self._refresher is not None:
-            self._refresher.cancel()
-            await asyncio.gather(self._refresher, return_exceptions=True)
-        await self._update_artifact()
-
-    async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(ARTIFACT_INTERVAL_SEC)
-            await self._update_artifact()
-
-    async def _update_artifact(self) -> None:
-        if (artifact_id := self._artifact_id) is not None:
-            await if_reachable(
-                lambda: aupdate_progress_artifact(
-                    artifact_id, progress=100 * self._now.fraction, description=self._describe()
-                )
-            )
+        await self._artifact.end()
 
     def _describe(self) -> str:
         now = self._now
