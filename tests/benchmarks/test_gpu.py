@@ -8,6 +8,7 @@ import pytest
 from benchmarks.recordings import REPO_ROOT
 
 
+@pytest.mark.full
 @pytest.mark.media
 @pytest.mark.model
 @pytest.mark.server

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 from distributed import Client
@@ -19,6 +18,7 @@ from infra.prefect_api import ServerAddress
 from longform.settings import Settings
 from tests.chaos import kill_points
 from tests.conftest import REPO_ROOT
+from tests.support.prefect_api import ask_server
 from tests.support.scripted_engine import SCRIPT_VARIABLE
 
 ENGINE = "tests.support.scripted_engine:create"
@@ -168,10 +168,8 @@ class Arena:
 
     def _open_runs(self) -> set[str]:
         wanted = {"flow_runs": {"state": {"type": {"any_": OPEN_STATES}}}}
-        answer = httpx.post(
-            f"{self.server.api_url}/flow_runs/filter", json=wanted, trust_env=False, timeout=60
-        )
-        return {run["id"] for run in answer.raise_for_status().json()}
+        found = ask_server(self.server.api_url, "POST", "flow_runs/filter", wanted)
+        return {run["id"] for run in found}
 
 
 def _records(chunks: Path) -> list[Path]:

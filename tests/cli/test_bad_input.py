@@ -71,11 +71,16 @@ def test_a_private_address(longform_with_server: Run) -> None:
 
 
 @pytest.mark.model
-def test_a_url_without_ranges_works_with_a_warning(longform_with_server: Run) -> None:
+def test_a_url_without_ranges_works_with_a_warning(
+    longform_with_server: Run, tmp_path: Path
+) -> None:
     """A server without byte ranges costs a download, which a warning says, and nothing else."""
+    clip = tmp_path / "clip.flac"
+    command = [find_ffmpeg(None), "-v", "error", "-i", WELCOME, "-t", "20", clip]
+    subprocess.run(command, check=True)
     with range_server() as server:
         server.habits.ranges = False
-        url = server.add(WELCOME, "/welcome.flac")
+        url = server.add(clip, "/welcome.flac")
         done = longform_with_server("transcribe", url, "--allow-private-hosts", "--print")
     assert done.returncode == 0, done.stderr
     assert "warning" in done.stderr

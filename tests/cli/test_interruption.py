@@ -26,6 +26,7 @@ from longform.progress import RunProgress
 from longform.run_record import read_records
 from tests.cli.conftest import clean_environment
 from tests.conftest import REPO_ROOT, WELCOME
+from tests.support.processes import lives
 from tests.support.scripted_engine import SCRIPT_VARIABLE
 
 PATIENCE_SEC = 150.0  # for what takes seconds on a machine that is not busy
@@ -100,11 +101,6 @@ def test_a_second_ctrl_c_ends_at_once() -> None:
 
 def require_gone(processes: list[psutil.Process]) -> None:
     """Wait until processes have ended; those that watch over the command do so just after it."""
-
-    def lives(process: psutil.Process) -> bool:
-        with suppress(psutil.NoSuchProcess):
-            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        return False
 
     deadline = time.monotonic() + PATIENCE_SEC
     while left := [process for process in processes if lives(process)]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import psutil
 import pytest
 
@@ -22,6 +21,7 @@ from infra.prefect_api import ServerAddress
 from longform.media.decoder import find_ffmpeg
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
+from tests.support.prefect_api import ask_server
 from tests.support.webhook_receiver import Receiver, webhook_receiver
 
 pytestmark = pytest.mark.server
@@ -82,11 +82,7 @@ class Operator:
 
     def ask(self, method: str, path: str, content: Any = None, **fields: Any) -> Any:
         """Ask the API of the server."""
-        url = f"{self.server.api_url}/{path}"
-        body = content or fields or None
-        response = httpx.request(method, url, json=body, trust_env=False, timeout=PATIENCE_SEC)
-        response.raise_for_status()
-        return response.json() if response.content else None
+        return ask_server(self.server.api_url, method, path, content or fields or None)
 
     def flow_run(self, run_id: str) -> dict[str, Any]:
         """Return a flow run as the server knows it."""
@@ -225,7 +221,11 @@ def test_the_schedule_is_on_the_server(operator: Operator) -> None:
 @pytest.mark.model
 def test_the_deployment_transcribes(operator: Operator, tmp_path: Path) -> None:
     """With the real model and a cluster of its own it completes, a subflow under each task run."""
-    own = {"LONGFORM_CLUSTER": "local", "LONGFORM_ENGINE": "faster_whisper"}
+    own = {
+        "LONGFORM_CLUSTER": "local",
+        "LONGFORM_ENGINE": "faster_whisper",
+        "LONGFORM_CPU_THREADS": "1",
+    }
     run_id = operator.start(
         "transcribe/local",
         *("--job-variable", f"env={json.dumps(own)}"),

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
 from longform.media.decoder import find_ffmpeg
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
+from tests.support.prefect_api import ask_server
+from tests.support.processes import lives
 from tests.support.range_server import range_server
 
 pytestmark = pytest.mark.server
@@ -108,7 +109,7 @@ def test_a_signal_while_audio_is_in_transit(
         _, complaint = process.communicate(timeout=PATIENCE_SEC)
     assert process.returncode == ENDINGS[number], complaint
     assert place.leftovers() == []
-    assert not any(child.is_running() for child in children)
+    assert not any(lives(child) for child in children)
     assert "finished chunks are kept" in complaint
     assert "Traceback" not in complaint
 
@@ -146,13 +147,13 @@ def test_a_signal_with_a_cluster_of_its_own(
         _, complaint = process.communicate(timeout=PATIENCE_SEC)
     assert process.returncode == ENDINGS[number], complaint
     assert place.leftovers() == []
-    assert not any(child.is_running() for child in children)
+    assert not any(lives(child) for child in children)
 
 
 def ask(path: str, **wanted: Any) -> list[dict[str, Any]]:
     """Ask the server for runs."""
-    url = f"{os.environ['PREFECT_API_URL']}/{path}/filter"
-    answer: list[dict[str, Any]] = httpx.post(url, json=wanted, trust_env=False, timeout=60).json()
+    url = os.environ["PREFECT_API_URL"]
+    answer: list[dict[str, Any]] = ask_server(url, "POST", f"{path}/filter", wanted)
     return answer
 
 
@@ -187,18 +188,19 @@ def test_a_run_that_is_cancelled_in_the_ui(
             flow_runs={"state": {"type": {"any_": ["RUNNING"]}}},
             flows={"name": {"any_": ["transcribe"]}},
         )
-        httpx.post(
-            f"{os.environ['PREFECT_API_URL']}/flow_runs/{run['id']}/set_state",
-            json={"state": {"type": "CANCELLING"}, "force": True},
-            trust_env=False,
-        ).raise_for_status()
+        ask_server(
+            os.environ["PREFECT_API_URL"],
+            "POST",
+            f"flow_runs/{run['id']}/set_state",
+            {"state": {"type": "CANCELLING"}, "force": True},
+        )
         # The engine is in the middle of a call that nobody can interrupt.
         wait_until(lambda: not list((place.folder / "chunks").rglob("*.claim")), "no claim")
         (place.folder / "go").touch()
         _, complaint = process.communicate(timeout=PATIENCE_SEC)
     assert process.returncode == ENDINGS[signal.SIGTERM], complaint
     assert "finished chunks are kept" in complaint
-    assert not any(child.is_running() for child in children)
+    assert not any(lives(child) for child in children)
     assert place.leftovers() == []
     wait_until(lambda: open_runs(run["id"]) == [], "the end of every run")
     assert state_of(run["id"]) == "CANCELLED"
@@ -232,7 +234,7 @@ def test_what_a_killed_run_leaves_the_next_one_removes(place: Place, matroska: P
         process.kill()
         process.wait()
         assert place.spooled()
-        wait_until(lambda: not any(child.is_running() for child in children), "ffmpeg's end")
+        wait_until(lambda: not any(lives(child) for child in children), "ffmpeg's end")
     (place.folder / "go").touch()
     with place.command(WELCOME, *OPTIONS) as process:
         _, complaint = process.communicate(timeout=PATIENCE_SEC)

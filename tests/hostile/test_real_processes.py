@@ -44,7 +44,7 @@ def command(
         env=kept | {"LONGFORM_HOME": str(folder / "home")} | environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
         check=False,
     )
 

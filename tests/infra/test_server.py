@@ -13,6 +13,7 @@ from infra.prefect_api import ServerAddress, configured_address
 from infra.server import begin_server, ensure_server, server_status, stop_server
 from infra.server_process import ServerState, log_tail
 from longform.errors import EnvironmentFaultError
+from tests.support.processes import lives
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def test_one_server_is_started_reused_and_ended(tmp_path: Path) -> None:
     finally:
         stopped = stop_server(tmp_path)
     assert stopped
-    assert not process.is_running()
+    assert not lives(process)
     assert not server_status(tmp_path).running
     assert not stop_server(tmp_path)
 

@@ -36,6 +36,7 @@ from longform.media.source import open_source
 from longform.timeline import Span
 from tests.media.conftest import ffmpeg_binaries
 from tests.media.containers import CONTAINERS, FULL_ONLY, Container, make
+from tests.support.processes import lives
 from tests.support.range_server import RangeServer
 
 EXACT = frozenset({"wav", "aiff", "au", "flac"})  # bytes, and not only counts, are equal
@@ -362,7 +363,7 @@ def test_a_killed_worker_leaves_no_ffmpeg(media_dir: Path, ffmpeg_binary: str) -
     worker.wait()
     worker.stdout.close()
     deadline = time.monotonic() + 10
-    while any(child.is_running() and child.status() != "zombie" for child in children):
+    while any(lives(child) for child in children):
         assert time.monotonic() < deadline, "ffmpeg outlived its worker"
         time.sleep(0.02)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,7 +25,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         made.append(seconds)
 
-    monkeypatch.setattr("longform.media.retry.asyncio.sleep", sleep)
+    # Not `asyncio.sleep` itself: other threads of this process sleep too.
+    monkeypatch.setattr("longform.media.retry.asyncio", SimpleNamespace(sleep=sleep))
     return made
 
 

@@ -24,7 +24,7 @@ START = 1_000_003  # samples; the recording's timeline does not begin with the c
 ENGINES = [
     pytest.param(EngineSpec(backend=SCRIPTED), id="scripted"),
     pytest.param(
-        EngineSpec(backend="faster_whisper", device="cpu", batch_size=2),
+        EngineSpec(backend="faster_whisper", device="cpu", cpu_threads=1, batch_size=2),
         id="faster_whisper",
         marks=pytest.mark.model,
     ),
@@ -140,7 +140,7 @@ def test_the_path_of_decoding_is_told(engine: Engine, speech: Pcm) -> None:
 @pytest.mark.model
 def test_the_real_engine_hears_what_is_said(home: Path, speech: Pcm) -> None:
     """The bundled recording begins with congratulations, in English."""
-    batcher = loaded_engine(EngineSpec(device="cpu", batch_size=2), home)
+    batcher = loaded_engine(EngineSpec(device="cpu", cpu_threads=1, batch_size=2), home)
     (result,) = ask(batcher.engine, chunk(speech))
     close_engines()
     assert "congratulations" in said(result).casefold()
@@ -150,7 +150,7 @@ def test_the_real_engine_hears_what_is_said(home: Path, speech: Pcm) -> None:
 @pytest.mark.model
 def test_the_real_engine_says_nothing_over_silence(home: Path) -> None:
     """Ten seconds of digital silence that somebody took for speech have no text."""
-    batcher = loaded_engine(EngineSpec(device="cpu", batch_size=2), home)
+    batcher = loaded_engine(EngineSpec(device="cpu", cpu_threads=1, batch_size=2), home)
     silence = np.zeros(10 * 16_000, np.int16)
     span = Span(0, len(silence))
     (result,) = ask(batcher.engine, MicroChunk(span, silence, ()))
@@ -203,7 +203,7 @@ def test_a_beam_is_searched_where_greedy_is_not_sure(
 ) -> None:
     """The threshold alone decides on the path of clear speech that fills a window."""
     long = np.concatenate([speech, speech])  # short windows take the beam at once
-    batcher = loaded_engine(EngineSpec(device="cpu", batch_size=2), home)
+    batcher = loaded_engine(EngineSpec(device="cpu", cpu_threads=1, batch_size=2), home)
     for threshold, path in ((-9.0, "greedy"), (0.0, "beam")):
         monkeypatch.setattr("longform.speech.verdict._SURE_GREEDY_LOG_PROB", threshold)
         (result,) = ask(batcher.engine, chunk(long), beam_size=2)

@@ -7,12 +7,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 
 from infra.prefect_api import ServerAddress
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.page.conftest import chromium  # noqa: F401  (the same browser)
+from tests.support.prefect_api import ask_server
 
 COMMAND_TIMEOUT_SEC = 600.0  # for what takes 20 s on a machine that is not busy
 
@@ -26,9 +26,8 @@ class Scene:
 
     def deployment_id(self, name: str) -> str:
         """Return the id of a deployment (flow/name)."""
-        url = f"{self.server.api_url}/deployments/name/{name}"
-        response = httpx.get(url, trust_env=False, timeout=60)
-        return str(response.raise_for_status().json()["id"])
+        found = ask_server(self.server.api_url, "GET", f"deployments/name/{name}")
+        return str(found["id"])
 
 
 @dataclass(frozen=True)
