@@ -21,7 +21,6 @@ from longform.speech.missing import halves
 from longform.speech.out_of_memory import FittingEngine
 from longform.speech.segmentation import TimedWord, split_words
 from longform.speech.verdict import (
-    asks_for_beam,
     is_doubtful,
     is_outside,
     leaves_speech,
@@ -133,36 +132,26 @@ class FasterWhisperEngine:
     ) -> dict[int, Hypothesis]:
         """Decode every window: short ones with time stamps, where those reach its end.
 
-        The others are searched greedily, and with a beam where that is not sure. Short ones
-        seldom are (one in ten), so that they are searched with a beam at once.
+        A greedy search before the beam would cost three quarters of one, and be done again for
+        more than one window in four.
         """
         found: dict[int, Hypothesis] = {}
 
-        def search(indices: list[int], beam_size: int, with_timestamps: bool) -> None:
+        def search(indices: list[int], with_timestamps: bool) -> None:
             if indices:
                 hypotheses = self._windows.generate(
                     encoded,
                     indices,
                     [codes[index] for index in indices],
                     options,
-                    beam_size=beam_size,
                     with_timestamps=with_timestamps,
-                    is_final=beam_size == options.beam_size,
                 )
                 found.update(zip(indices, hypotheses, strict=True))
 
         short = [i for i, chunk in enumerate(chunks) if is_short(chunk.span.num_samples)]
-        search(short, options.beam_size, with_timestamps=True)
+        search(short, with_timestamps=True)
         whole = {i for i in short if not leaves_speech(chunks[i], found[i].heard_samples)}
-        rest = [i for i in range(len(chunks)) if i not in whole]
-        search(rest, 1, with_timestamps=False)
-        if options.beam_size > 1:
-            unsure = [
-                i
-                for i in rest
-                if found[i].is_cut_off or asks_for_beam(found[i].scores, options.fallback)
-            ]
-            search(unsure, options.beam_size, with_timestamps=False)
+        search([i for i in range(len(chunks)) if i not in whole], with_timestamps=False)
         return found
 
     def _words(

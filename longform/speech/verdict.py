@@ -28,9 +28,6 @@ _LONGEST_PHRASE = 24  # words; three times that is more than is said in 30 s
 # at -0.08 to -0.15 per token. So the ratio counts only where the decoder was unsure as well.
 _SURE_LOG_PROB = -0.5
 
-# Greedy search and a beam of 5 say the same where the decoder is surer than this, mostly.
-_SURE_GREEDY_LOG_PROB = -0.12
-
 # Words that the decoder made up over silence are improbable; real ones beside silence are not.
 _DOUBTFUL_WORD_PROBABILITY = 0.5
 
@@ -74,11 +71,6 @@ def judge(scores: Scores, params: FallbackParams) -> Verdict:
     if improbable and scores.no_speech_prob > params.no_speech_threshold:
         return "silence"
     return "again" if improbable or _is_repetitive(scores, params) else "good"
-
-
-def asks_for_beam(scores: Scores, params: FallbackParams) -> bool:
-    """Return whether a greedy result is not sure enough to be spared a beam search."""
-    return scores.avg_logprob < _SURE_GREEDY_LOG_PROB or judge(scores, params) != "good"
 
 
 def flags(scores: Scores, params: FallbackParams) -> tuple[Flag, ...]:

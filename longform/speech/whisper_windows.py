@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from faster_whisper.tokenizer import Tokenizer
 
 _SAMPLES_PER_TIMESTAMP = 320  # Whisper's time stamps count in steps of 20 ms
-# 30 s of speech hold 80 to 130 tokens in European languages; loops hold all that fit.
-_MAX_FIRST_TOKENS = 160
 _NUM_CANDIDATES = 5  # samples drawn at temperatures above 0, as in Whisper
 
 
@@ -42,7 +40,6 @@ class Hypothesis:
     temperature: float
     path: DecodePath = "greedy"
     heard_samples: int | None = None  # up to where it was asked for time stamps, else None
-    is_cut_off: bool = False  # the search was stopped before the end of the text
 
 
 class WhisperWindows:
@@ -96,34 +93,23 @@ class WhisperWindows:
         languages: Sequence[str],
         options: DecodeOptions,
         *,
-        beam_size: int,
         with_timestamps: bool,
-        is_final: bool = True,
     ) -> list[Hypothesis]:
-        """Decode the windows `indices`, each in its own language, in one batch.
-
-        Where another search follows, this one is cut off at more text than 30 s mostly hold.
-        """
+        """Decode the windows `indices`, each in its own language, in one batch."""
         tokenizers = [self.tokenizer(language, options.task) for language in languages]
         prompts = [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers]
-        limit = self._model.max_length
-        if not is_final:
-            limit = min(limit, max(map(len, prompts)) + _MAX_FIRST_TOKENS)
         results = self._search(
             self._model.model,
             encoded.select(indices),
             prompts,
             tokenizers[0],
-            beam_size=beam_size,
-            max_length=limit,
+            beam_size=options.beam_size,
+            max_length=self._model.max_length,
         )
-        path: DecodePath = "beam" if beam_size > 1 else "greedy"
+        path: DecodePath = "beam" if options.beam_size > 1 else "greedy"
         return [
-            replace(
-                _hypothesis(tokenizer, result, 0.0, path),
-                is_cut_off=len(prompt) + len(result.sequences_ids[0]) >= limit,
-            )
-            for tokenizer, prompt, result in zip(tokenizers, prompts, results, strict=True)
+            _hypothesis(tokenizer, result, 0.0, path)
+            for tokenizer, result in zip(tokenizers, results, strict=True)
         ]
 
     @contextmanager

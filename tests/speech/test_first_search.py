@@ -26,8 +26,8 @@ class Windows:
 
     language_probability: float = 0.99
     avg_logprob: float = -0.05
-    is_cut_off: bool = False
-    searches: list[tuple[int, bool, bool]] = field(default_factory=list)
+    ends_short: bool = False
+    searches: list[bool] = field(default_factory=list)  # with time stamps
     num_ladders: int = 0
 
     def encode(self, recordings: Sequence[Any]) -> None:
@@ -47,29 +47,27 @@ class Windows:
         languages: Sequence[str],
         options: DecodeOptions,
         *,
-        beam_size: int,
         with_timestamps: bool,
-        is_final: bool,
     ) -> list[Hypothesis]:
         """Return the scripted scores."""
-        self.searches.append((beam_size, with_timestamps, is_final))
-        heard = 30 * SAMPLE_RATE_HZ if with_timestamps else None
-        is_cut_off = self.is_cut_off and not is_final
-        return [self._hypothesis(self.avg_logprob, heard, is_cut_off) for _ in indices]
+        self.searches.append(with_timestamps)
+        end = (2 if self.ends_short else 30) * SAMPLE_RATE_HZ
+        heard = end if with_timestamps else None
+        return [self._hypothesis(self.avg_logprob, heard) for _ in indices]
 
     @contextmanager
     def sampling(self, *_: Any) -> Iterator[Any]:
         """Lend a sampler that hears well."""
         self.num_ladders += 1
-        yield lambda temperature: self._hypothesis(-0.2, None, False)
+        yield lambda temperature: self._hypothesis(-0.2, None)
 
     def align(self, encoded: Any, indices: Sequence[int], *_: Any) -> list[list[TimedWord]]:
         """Return one word in the first second of speech."""
         return [[TimedWord(" text", (1,), at(0, 1), 0.9)] for _ in indices]
 
-    def _hypothesis(self, avg_logprob: float, heard: int | None, is_cut_off: bool) -> Hypothesis:
+    def _hypothesis(self, avg_logprob: float, heard: int | None) -> Hypothesis:
         scores = Scores("text", avg_logprob, 0.0, 1.0)
-        return Hypothesis(" text", (1,), scores, 0.0, "greedy", heard, is_cut_off)
+        return Hypothesis(" text", (1,), scores, 0.0, "beam", heard)
 
 
 def at(start_sec: int, end_sec: int) -> Span:
@@ -90,24 +88,21 @@ def hear(
     return result.segments[0].flags
 
 
-def test_a_short_window_is_searched_with_a_beam_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine seconds: one search, with a beam and with time stamps."""
-    windows = Windows()
-    hear(monkeypatch, windows, at(0, 9))
-    assert windows.searches == [(5, True, True)]
-
-
 @pytest.mark.parametrize(
-    ("windows", "num_searches"),
-    [(Windows(), 1), (Windows(avg_logprob=-0.3), 2), (Windows(is_cut_off=True), 2)],
-    ids=["sure", "unsure", "cut off"],
+    ("windows", "end_sec", "searches"),
+    [
+        (Windows(), 28, [False]),
+        (Windows(), 9, [True]),
+        (Windows(ends_short=True), 9, [True, False]),
+    ],
+    ids=["long", "short", "short, and its end is missing"],
 )
-def test_a_beam_follows_where_greedy_search_is_unsure_or_stopped(
-    monkeypatch: pytest.MonkeyPatch, windows: Windows, num_searches: int
+def test_time_stamps_are_for_short_windows(
+    monkeypatch: pytest.MonkeyPatch, windows: Windows, end_sec: int, searches: list[bool]
 ) -> None:
-    """Greedy search comes first in a long window; what it leaves open, a beam settles."""
-    hear(monkeypatch, windows, at(0, 28))
-    assert windows.searches == [(1, False, False), (5, False, True)][:num_searches]
+    """A short window is searched with time stamps, and without where they leave speech out."""
+    hear(monkeypatch, windows, at(0, end_sec))
+    assert windows.searches == searches
 
 
 @pytest.mark.parametrize(
