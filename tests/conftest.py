@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from infra.prefect_api import ServerAddress
 from infra.server import ensure_server, stop_server
@@ -14,6 +15,10 @@ from tests.support.s3_server import S3Habits, S3Server, s3_server
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 WELCOME = REPO_ROOT / "examples" / "welcome.flac"
+
+# A deadline for each example is a timed test, and machines are busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Prefect sends its last records when the interpreter exits, and waits a minute for a server
 # that has gone. What is registered here, before anybody imports Prefect, ends after that.

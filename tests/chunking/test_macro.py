@@ -73,7 +73,7 @@ def test_a_short_rest_stays_with_the_chunk_before() -> None:
     assert nominal_boundaries(enough - 1, PARAMS) == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pcm=stretches(max_sec=4), lengths=blockings(), at=st.integers(0, 10**9))
 def test_a_split_lies_in_its_window_and_does_not_depend_on_blocks(
     pcm: Pcm, lengths: list[int], at: int
@@ -135,7 +135,7 @@ def test_a_window_with_less_audio_than_expected_is_split_in_what_there_is() -> N
         assert 0 <= split.sample - WINDOW.start_sample <= num_samples
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pcm=recordings, params=cutting, lengths=blockings())
 def test_the_stream_is_cut_exactly_as_its_windows_would_be(
     pcm: Pcm, params: TranscribeParams, lengths: list[int]
@@ -168,7 +168,7 @@ def test_the_stream_is_cut_exactly_as_its_windows_would_be(
         assert right.guard_before_samples == min(guard, left.span.num_samples)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pcm=recordings, lengths=blockings())
 def test_events_come_in_order(pcm: Pcm, lengths: list[int]) -> None:
     """All audio of a chunk comes before its end, and its end before the next chunk."""

@@ -66,7 +66,7 @@ def test_the_contract_covers_every_chunker_there_is() -> None:
 
 
 @contract
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pcm=stretches(), start=st.sampled_from([0, 1, 4_800_123]), params=VADS)
 def test_chunks_and_non_speech_tile_the_stream(
     make: Make, pcm: Pcm, start: int, params: TranscribeParams
@@ -83,7 +83,7 @@ def test_chunks_and_non_speech_tile_the_stream(
 
 
 @contract
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pcm=stretches(), params=VADS)
 def test_speech_lies_in_its_chunk_in_order(make: Make, pcm: Pcm, params: TranscribeParams) -> None:
     """Every chunk holds some speech, sorted, disjoint and inside its span."""
@@ -96,7 +96,7 @@ def test_speech_lies_in_its_chunk_in_order(make: Make, pcm: Pcm, params: Transcr
 
 
 @contract
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pcm=stretches(), lengths=blockings(), params=VADS)
 def test_blocking_changes_nothing(
     make: Make, pcm: Pcm, lengths: list[int], params: TranscribeParams

@@ -1,6 +1,6 @@
 """Which secrets go to the server: those that were given on purpose, and no others."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.blocks import BLOCK_PREFIX, GIVEN_PREFIX, given_secrets
@@ -24,7 +24,6 @@ def test_only_what_is_given_on_purpose() -> None:
     }
 
 
-@settings(deadline=None)
 @given(name=names)
 def test_a_variable_finds_its_way_back(name: str) -> None:
     """The name of a block is one that Prefect takes, and names the variable that runs get."""

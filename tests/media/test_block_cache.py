@@ -42,7 +42,7 @@ class CountingReader:
 ranges = st.tuples(st.integers(0, 1_010), st.integers(0, 1_010)).map(sorted)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     reads=st.lists(ranges, max_size=12),
     block_bytes=st.integers(1, 300),

@@ -68,7 +68,7 @@ def test_samples_lie_inside_and_at_both_ends(length: int) -> None:
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(length=LENGTHS, place=st.floats(0, 1, exclude_max=True), etag=st.sampled_from([None, '"e"']))
 def test_a_change_in_what_was_read_changes_it(length: int, place: float, etag: str | None) -> None:
     """Any byte of a small file, and any sampled byte of a large one, is part of the identity."""
@@ -78,7 +78,7 @@ def test_a_change_in_what_was_read_changes_it(length: int, place: float, etag: s
     assert identify(content, etag) == identify(content, etag) != identify(changed, etag)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(length=LENGTHS)
 def test_another_length_is_another_recording(length: int) -> None:
     """Zeros and one zero more are told apart."""

@@ -52,7 +52,7 @@ def chunk(start: int) -> MicroChunk:
     max_outstanding=st.integers(1, 5),
     greedy=st.sets(st.integers(0, 3)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_chunk_is_decoded_once_and_gets_its_own_result(
     num_chunks: list[int], batch_size: int, max_outstanding: int, greedy: set[int]
 ) -> None:

@@ -104,7 +104,7 @@ def test_extremes_equal_the_reference(
     np.testing.assert_allclose(window[:, :100], reference(extractor, pcm), atol=TOLERANCE)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(lengths=st.lists(st.integers(0, 60_000), min_size=1, max_size=5))
 @pytest.mark.parametrize("name", ["numpy", pytest.param("torch", marks=needs_torch)])
 def test_a_window_does_not_depend_on_its_batch(name: str, lengths: list[int]) -> None:

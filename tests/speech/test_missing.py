@@ -1,7 +1,7 @@
 """Speech without words: it is found, heard again in its surroundings, and put in its place."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from longform.chunking.micro_chunk import MicroChunk
@@ -105,7 +105,6 @@ def test_a_window_is_halved_in_its_longest_pause_that_leaves_enough_on_both_side
 stretches = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 60)), max_size=8)
 
 
-@settings(deadline=None)
 @given(stretches)
 def test_halves_tile_the_window_and_its_speech(pauses_and_speech: list[tuple[int, int]]) -> None:
     """No sample and no speech is in both halves or in none."""

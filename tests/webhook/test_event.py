@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from longform.webhook.event import (
@@ -23,7 +23,6 @@ def event(run_id: str, attempt: int, kind: str, message: str = "") -> WebhookEve
     return WebhookEvent(type=kind, timestamp=datetime.now(UTC), data=data)
 
 
-@settings(deadline=None)
 @given(
     one=st.tuples(st.uuids(), st.integers(1, 9), st.sampled_from(["a.completed", "a.failed"])),
     other=st.tuples(st.uuids(), st.integers(1, 9), st.sampled_from(["a.completed", "a.failed"])),
@@ -37,7 +36,6 @@ def test_the_id_is_that_of_one_end_of_one_run(
     assert (first.id == event(str(other[0]), other[1], other[2]).id) == (one == other)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(before=words, secret=st.text("0123456789abcdef", min_size=12, max_size=12), after=words)
 def test_a_message_is_one_short_line_without_signatures(
     before: str, secret: str, after: str
