@@ -69,9 +69,7 @@ def table(readings: list[Reading]) -> str:
 
 def verdict(readings: list[Reading]) -> str:
     """Return whether the goal is met, in one line."""
-    reached = [
-        efficiency(readings[0], one) for one in readings if one.num_workers == GOAL_WORKERS
-    ]
+    reached = [efficiency(readings[0], one) for one in readings if one.num_workers == GOAL_WORKERS]
     goal = f"goal: efficiency of at least {GOAL_EFFICIENCY} on {GOAL_WORKERS} workers"
     if not reached:
         return f"{goal}: not measured"
