@@ -43,7 +43,9 @@ def place(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def cluster(home: Path, num_workers: int, engine: str, times_real_time: float) -> Iterator[Path]:
+def cluster(
+    home: Path, num_workers: int, engine: str, times_real_time: float = 1.0
+) -> Iterator[Path]:
     """Open a local cluster that runs in this process's environment use; yield its calls' folder."""
     from infra.cluster import local_cluster
 
