@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.place import cluster, place, transcribe
+from benchmarks.place import cluster, goal, place, transcribe
 from benchmarks.quality import line
 from benchmarks.recordings import make_long, media_folder, speech_files
 from benchmarks.watched_engines import SLEEPING
@@ -114,8 +114,9 @@ def report(reruns: list[Rerun], num_segments: int, hours: float) -> None:
         for one in reruns
     )
     slowest = max(one.wall_sec for one in reruns)
-    print(f"\ngoal: {GOAL_SEC:.0f} s: {'met' if slowest <= GOAL_SEC else 'missed'} ({slowest:.1f})")
-    print(f"goal: {expected}, in the artifacts: {'met' if is_whole else 'missed'}")
+    print()
+    print(goal(f"{GOAL_SEC:.0f} s", f"{slowest:.1f}", is_met=slowest <= GOAL_SEC))
+    print(goal("in the artifacts", expected, is_met=is_whole))
 
 
 if __name__ == "__main__":

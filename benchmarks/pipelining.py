@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.place import Measured, cluster, measuring, place, transcribe
+from benchmarks.place import Measured, cluster, goal, measuring, place, transcribe
 from benchmarks.quality import line
 from benchmarks.recordings import make_long, media_folder, speech_files
 from benchmarks.watched_engines import REAL, SLEEPING
@@ -94,13 +94,10 @@ def report(readings: list[Reading], batch_size: int) -> None:
     several = [one for one in readings if one.slots > 1]
     busy = min((one.busy_share for one in several), default=0.0)
     fill = min((one.run.fill for one in several), default=0.0)
-    print(
-        f"\ngoal: engine busy {GOAL_BUSY}: {'met' if busy >= GOAL_BUSY else 'missed'} ({busy:.3f})"
-    )
-    print(
-        f"goal: fill {GOAL_FILL} with two or more in flight: "
-        f"{'met' if fill >= GOAL_FILL else 'missed'} ({fill:.3f})"
-    )
+    print()
+    print(goal(f"engine busy {GOAL_BUSY}", f"{busy:.3f}", is_met=busy >= GOAL_BUSY))
+    what = f"fill {GOAL_FILL} with two or more macro chunks in flight"
+    print(goal(what, f"{fill:.3f}", is_met=fill >= GOAL_FILL))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from longform.transcript.output import TranscribeOutput
 
 
+def goal(what: str, reached: str, *, is_met: bool) -> str:
+    """Return the line that says whether a goal is met."""
+    return f"goal: {what}: {'met' if is_met else 'missed'} ({reached})"
+
+
 @contextmanager
 def place(name: str) -> Iterator[Path]:
     """Give this process and its children a temporary home with a server that runs."""

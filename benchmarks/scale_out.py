@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.place import Measured, cluster, measuring, place, transcribe
+from benchmarks.place import Measured, cluster, goal, measuring, place, transcribe
 from benchmarks.quality import line
 from benchmarks.recordings import make_long, media_folder, speech_files
 from benchmarks.watched_engines import SLEEPING
@@ -74,11 +74,11 @@ def verdict(readings: list[Reading]) -> str:
     One worker cannot take less than its engine does, so the share of the time in which the
     engines of n workers are busy is the least that T1 / (n Tn) can be.
     """
-    goal = f"goal: efficiency of at least {GOAL_EFFICIENCY} on {GOAL_WORKERS} workers"
+    what = f"efficiency of at least {GOAL_EFFICIENCY} on {GOAL_WORKERS} workers"
     reached = [one.busy_share for one in readings if one.num_workers == GOAL_WORKERS]
     if not reached:
-        return f"{goal}: not measured"
-    return f"{goal}: {'met' if reached[0] >= GOAL_EFFICIENCY else 'missed'} ({reached[0]:.3f})"
+        return f"{what}: not measured"
+    return goal(what, f"{reached[0]:.3f}", is_met=reached[0] >= GOAL_EFFICIENCY)
 
 
 def main() -> None:
