@@ -93,7 +93,8 @@ class Batcher:
     """Owns a loaded engine: all calls of it are made from one thread, a batch at a time.
 
     A batch goes out when it is full, when no open stream can add to it (each is finished or
-    at its bound), or when nothing has arrived for a while. The oldest stream goes first and the
+    at its bound), when nothing has arrived for a while, or when the engine has had nothing to do
+    for as long. The oldest stream goes first and the
     others fill its batches: so macro chunks end one after the other, and while the next one is
     begun, the engine has the rest of another to decode. Streams that take turns are served chunk
     by chunk, oldest first; as each has at most `max_outstanding` chunks in the queue, one of any
@@ -104,7 +105,7 @@ class Batcher:
         batch_size: most micro chunks per call.
         max_outstanding: most chunks of one stream that are queued or being decoded. By
             default two batches: one being decoded, one that is filled meanwhile.
-        linger_sec: how long a partial batch waits after the last arrival.
+        linger_sec: how long a partial batch waits after the last arrival, or the last batch.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Batcher:
         self._pending: deque[_Pending] = deque()
         self._streams: set[Stream] = set()
         self._last_arrival = 0.0
+        self._idle_since_sec = time.monotonic()
         self._ranks = count()
         self._num_batches = self._num_chunks = self._most_waiting = 0
         self._closed = False
@@ -240,6 +242,7 @@ class Batcher:
             if wanted:
                 self._decode(wanted)
             with self._changed:
+                self._idle_since_sec = time.monotonic()
                 for pending in batch:
                     pending.stream._num_outstanding -= 1
                 self._changed.notify_all()
@@ -248,8 +251,12 @@ class Batcher:
         with self._changed:
             while not self._closed:
                 ready = self._ready_batch()
-                quiet_sec = time.monotonic() - self._last_arrival
-                if ready and (self._is_due(ready) or quiet_sec >= self._linger_sec):
+                now_sec = time.monotonic()
+                quiet_sec = now_sec - self._last_arrival
+                # Whoever waits for the first words is not made to wait for a batch, which fills
+                # meanwhile.
+                is_first = now_sec - self._idle_since_sec >= self._linger_sec
+                if ready and (is_first or self._is_due(ready) or quiet_sec >= self._linger_sec):
                     taken = set(map(id, ready))
                     self._pending = deque(p for p in self._pending if id(p) not in taken)
                     return ready

@@ -177,6 +177,24 @@ def test_a_partial_batch_goes_out_when_sources_stall() -> None:
     batcher.close()
 
 
+def test_an_idle_engine_takes_the_first_chunk_at_once() -> None:
+    """After a pause the first words do not wait for a full batch, and the next batch is full."""
+    gate = threading.Event()
+    engine = RecordingEngine(lambda starts: gate.wait(WAIT_SEC) and None)
+    batcher = Batcher(engine, batch_size=4, linger_sec=0.2)
+    time.sleep(0.3)  # the pause
+    with batcher.open_stream(BEAM) as stream:
+        first = stream.submit(chunk(0))
+        while not engine.calls:
+            time.sleep(0.001)
+        rest = [stream.submit(chunk(start)) for start in range(1, 5)]
+        gate.set()
+        for future in (first, *rest):
+            future.result(WAIT_SEC)
+    batcher.close()
+    assert [starts for starts, _ in engine.calls] == [[0], [1, 2, 3, 4]]
+
+
 def test_submit_blocks_at_the_bound() -> None:
     """Decoding cannot run more than the bound ahead of the engine."""
     gate = threading.Event()
