@@ -10,17 +10,14 @@ artifacts, through the API.
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
-
+from benchmarks.api import artifacts, found
 from benchmarks.place import cluster, goal, place, transcribe
 from benchmarks.quality import line
 from benchmarks.recordings import make_long, media_folder, speech_files
@@ -40,7 +37,6 @@ class Rerun:
     wall_sec: float  # from the command to the prompt
     flow_sec: float  # from start to end of the flow run
     summary: dict[str, str]  # what its summary artifact says
-    num_task_runs: int
     same_text: bool
 
 
@@ -52,25 +48,14 @@ def rerun(audio: Path, target: Path, expected: str) -> Rerun:
     wall_sec = time.monotonic() - started_sec
     output = json.loads((target / f"{audio.stem}.json").read_text())
     run = output["run_url"].rpartition("/")[2]
-    of_run = {"flow_runs": {"id": {"any_": [run]}}}
-    [artifact] = asked(
-        "artifacts", {"artifacts": {"key": {"any_": ["transcription-summary"]}}} | of_run
-    )
-    [flow_run] = asked("flow_runs", of_run)
+    [artifact] = artifacts(run, "transcription-summary")
+    [flow_run] = found("flow_runs", flow_runs={"id": {"any_": [run]}})
     return Rerun(
         wall_sec=wall_sec,
         flow_sec=flow_run["total_run_time"],
         summary=dict(FIGURE.findall(artifact["data"])),
-        num_task_runs=len(asked("task_runs", of_run)),
         same_text=output["text"] == expected,
     )
-
-
-def asked(what: str, query: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what the API finds."""
-    answer = httpx.post(f"{os.environ['PREFECT_API_URL']}/{what}/filter", json=query)
-    found: list[dict[str, Any]] = answer.raise_for_status().json()
-    return found
 
 
 def main() -> None:

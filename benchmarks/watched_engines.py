@@ -21,6 +21,7 @@ SLEEPING = "benchmarks.watched_engines:sleeping"
 REAL = "benchmarks.watched_engines:real"
 CALLS_VARIABLE = "LONGFORM_BENCH_CALLS"
 SPEED_VARIABLE = "LONGFORM_BENCH_TIMES_REAL_TIME"
+LOAD_SUFFIX = ".load.json"
 WORD_SAMPLES = 2 * SAMPLE_RATE_HZ // 5  # 0.4 s: people say 2.5 words a second
 
 
@@ -47,8 +48,18 @@ def sleeping(spec: EngineSpec, home: Path) -> Engine:
 
 
 def real(spec: EngineSpec, home: Path) -> Engine:
-    """Return faster-whisper's engine, watched."""
-    return _Watched(faster_whisper_engine.create(spec, home), spec.batch_size)
+    """Return faster-whisper's engine, watched; how long it took to load is noted as well."""
+    started_sec = time.time()
+    engine = faster_whisper_engine.create(spec, home)
+    load = {"started_unix_sec": started_sec, "ended_unix_sec": time.time()}
+    (Path(os.environ[CALLS_VARIABLE]) / f"{os.getpid()}{LOAD_SUFFIX}").write_text(json.dumps(load))
+    return _Watched(engine, spec.batch_size)
+
+
+def read_loads(folder: Path) -> list[tuple[float, float]]:
+    """Return when each process loaded its model: from, to, in seconds since the epoch."""
+    notes = (json.loads(file.read_text()) for file in folder.glob(f"*{LOAD_SUFFIX}"))
+    return sorted((note["started_unix_sec"], note["ended_unix_sec"]) for note in notes)
 
 
 def read_calls(folder: Path) -> list[EngineCall]:
