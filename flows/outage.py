@@ -6,12 +6,15 @@ is made while the API is away fails at once, as those of subflows on the workers
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
+
+from longform.errors import ApiUnavailableError, InvariantError
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +26,27 @@ def is_outage(error: BaseException | None) -> bool:
     """Tell whether an error means that the API is away; sources fail with errors of ours."""
     if isinstance(error, PrefectHTTPStatusError):
         return error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, httpx.TransportError)
+    return isinstance(error, httpx.TransportError | ApiUnavailableError)
+
+
+@contextmanager
+def api_errors_that_travel() -> Iterator[None]:
+    """Raise errors of ours for what the API answers: Prefect's own cannot be unpickled.
+
+    Raises:
+        ApiUnavailableError: it fails just now.
+        InvariantError: it refuses what it was asked.
+    """
+    try:
+        yield
+    except PrefectHTTPStatusError as error:
+        status = error.response.status_code
+        if is_outage(error):
+            raise ApiUnavailableError(
+                f"the Prefect API answered {status} to a worker: give the server Postgres where "
+                "this happens often"
+            ) from error
+        raise InvariantError(f"the Prefect API refused a request of ours: {status}") from error
 
 
 async def wait_for_api(outage_sec: float = OUTAGE_SEC, poll_sec: float = POLL_SEC) -> bool:

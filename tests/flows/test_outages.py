@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -11,11 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from prefect.exceptions import PrefectHTTPStatusError
 
+from flows.outage import api_errors_that_travel, is_outage
 from flows.transcribe import transcribe
 from infra.prefect_api import ServerAddress
-from longform.errors import ClusterLostError, OutputError
+from longform.errors import ApiUnavailableError, ClusterLostError, InvariantError, OutputError
 from longform.params import TranscribeParams
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
@@ -136,3 +140,20 @@ async def test_the_scheduler_is_killed(
     assert kept >= 1
     assert output.status == "complete"
     assert not list(first_done.rglob("*.claim"))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "outage"),
+    [(503, ApiUnavailableError, True), (409, InvariantError, False)],
+)
+def test_what_the_api_answers_a_worker_reaches_the_parent(
+    status: int, expected: type[Exception], outage: bool
+) -> None:
+    """An error of the API survives the way through Dask, and is known there for what it is."""
+    request = httpx.Request("POST", "http://127.0.0.1/api/flow_runs/")
+    answer = httpx.Response(status, request=request)
+    with pytest.raises(expected) as raised, api_errors_that_travel():
+        raise PrefectHTTPStatusError("refused", request=request, response=answer)
+    arrived = pickle.loads(pickle.dumps(raised.value))
+    assert type(arrived) is expected
+    assert is_outage(arrived) is outage
