@@ -6,9 +6,9 @@ is made while the API is away fails at once, as those of subflows on the workers
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeVar
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -17,6 +17,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from longform.errors import ApiUnavailableError, InvariantError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OUTAGE_SEC = 600.0  # seconds; after that the run fails
 POLL_SEC = 2.0
@@ -29,24 +31,27 @@ def is_outage(error: BaseException | None) -> bool:
     return isinstance(error, httpx.TransportError | ApiUnavailableError)
 
 
-@contextmanager
-def api_errors_that_travel() -> Iterator[None]:
-    """Raise errors of ours for what the API answers: Prefect's own cannot be unpickled.
+async def travelling(work: Awaitable[T]) -> T:
+    """Return what `work` returns; raise errors of ours for what the Prefect API answered it.
+
+    Prefect's own error cannot be unpickled, and Dask sends an error with all that it was raised
+    from: so these are raised from nothing.
 
     Raises:
-        ApiUnavailableError: it fails just now.
+        ApiUnavailableError: the API fails just now.
         InvariantError: it refuses what it was asked.
     """
     try:
-        yield
+        return await work
     except PrefectHTTPStatusError as error:
-        status = error.response.status_code
-        if is_outage(error):
-            raise ApiUnavailableError(
-                f"the Prefect API answered {status} to a worker: give the server Postgres where "
-                "this happens often"
-            ) from error
-        raise InvariantError(f"the Prefect API refused a request of ours: {status}") from error
+        status, may_pass = error.response.status_code, is_outage(error)
+        logger.warning("the Prefect API answered %s", status, exc_info=True)
+    if may_pass:
+        raise ApiUnavailableError(
+            f"the Prefect API answered {status} to a worker: give the server Postgres where this "
+            "happens often"
+        )
+    raise InvariantError(f"the Prefect API refused a request of ours: {status}")
 
 
 async def wait_for_api(outage_sec: float = OUTAGE_SEC, poll_sec: float = POLL_SEC) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -14,9 +13,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from distributed.core import error_message
+from distributed.protocol.pickle import loads
 from prefect.exceptions import PrefectHTTPStatusError
 
-from flows.outage import api_errors_that_travel, is_outage
+from flows.outage import is_outage, travelling
 from flows.transcribe import transcribe
 from infra.prefect_api import ServerAddress
 from longform.errors import ApiUnavailableError, ClusterLostError, InvariantError, OutputError
@@ -146,14 +147,19 @@ async def test_the_scheduler_is_killed(
     ("status", "expected", "outage"),
     [(503, ApiUnavailableError, True), (409, InvariantError, False)],
 )
-def test_what_the_api_answers_a_worker_reaches_the_parent(
+async def test_what_the_api_answers_a_worker_reaches_the_parent(
     status: int, expected: type[Exception], outage: bool
 ) -> None:
     """An error of the API survives the way through Dask, and is known there for what it is."""
-    request = httpx.Request("POST", "http://127.0.0.1/api/flow_runs/")
-    answer = httpx.Response(status, request=request)
-    with pytest.raises(expected) as raised, api_errors_that_travel():
+
+    async def refused() -> None:
+        request = httpx.Request("POST", "http://127.0.0.1/api/flow_runs/")
+        answer = httpx.Response(status, request=request)
         raise PrefectHTTPStatusError("refused", request=request, response=answer)
-    arrived = pickle.loads(pickle.dumps(raised.value))
+
+    with pytest.raises(expected) as raised:
+        await travelling(refused())
+    sent = error_message(raised.value)["exception"]  # as a worker does it
+    arrived = loads(sent.data)
     assert type(arrived) is expected
     assert is_outage(arrived) is outage
