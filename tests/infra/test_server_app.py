@@ -7,10 +7,9 @@ import pytest
 from infra.server_app import PATIENCE_SEC, RetrySoon
 
 
-async def added(
-    middleware_clock: list[float], statuses: list[tuple[float, str, int]]
-) -> list[set[str]]:
-    """Return the names of the headers that each answer gets: at a time, to a method, of a status."""
+async def added(statuses: list[tuple[float, str, int]]) -> list[set[str]]:
+    """Return the headers that are added to answers: given at a time, to a method, of a status."""
+    clock = [0.0]
     answer: dict[str, int] = {}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
