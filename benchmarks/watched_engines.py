@@ -14,7 +14,7 @@ from pathlib import Path
 
 from longform.speech import faster_whisper_engine
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
-from longform.timeline import SAMPLE_RATE_HZ, to_seconds
+from longform.timeline import SAMPLE_RATE_HZ, Span, to_seconds
 from longform.transcript.segment import Segment, Word
 
 SLEEPING = "benchmarks.watched_engines:sleeping"
@@ -115,15 +115,18 @@ class _SleepingEngine:
 
 
 def _said(request: MicroRequest) -> MicroResult:
-    span = request.chunk.span
+    segment = spoken(request.chunk.span)
+    return MicroResult((segment,) if segment.words and request.chunk.speech else (), "en", 1.0)
+
+
+def spoken(span: Span) -> Segment:
+    """Return a segment in which somebody talks all the time."""
     edges = [*range(span.start_sample, span.end_sample, WORD_SAMPLES), span.end_sample]
     words = tuple(
         Word(start_sample=start, end_sample=end, text=f" word{start % 9973}", probability=0.9)
         for start, end in pairwise(edges)
     )
-    if not words or not request.chunk.speech:
-        return MicroResult((), "en", 1.0)
-    segment = Segment(
+    return Segment(
         start_sample=span.start_sample,
         end_sample=span.end_sample,
         text="".join(word.text for word in words),
@@ -134,4 +137,3 @@ def _said(request: MicroRequest) -> MicroResult:
         no_speech_prob=0.0,
         compression_ratio=1.0,
     )
-    return MicroResult((segment,), "en", 1.0)
