@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+TIMEOUT_SEC = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -19,7 +21,8 @@ class Stage:
 
 def found(what: str, **query: Any) -> list[dict[str, Any]]:
     """Return what the API finds: flow_runs, task_runs, artifacts."""
-    answer = httpx.post(f"{os.environ['PREFECT_API_URL']}/{what}/filter", json=query)
+    url = f"{os.environ['PREFECT_API_URL']}/{what}/filter"
+    answer = httpx.post(url, json=query, timeout=TIMEOUT_SEC)
     rows: list[dict[str, Any]] = answer.raise_for_status().json()
     return rows
 
@@ -33,7 +36,8 @@ def artifacts(run_id: str, key: str) -> list[dict[str, Any]]:
 def states(run_id: str) -> dict[str, float]:
     """Return when a flow run came into each state, in seconds since the epoch."""
     url = f"{os.environ['PREFECT_API_URL']}/flow_run_states/"
-    rows = httpx.get(url, params={"flow_run_id": run_id}).raise_for_status().json()
+    answer = httpx.get(url, params={"flow_run_id": run_id}, timeout=TIMEOUT_SEC)
+    rows = answer.raise_for_status().json()
     return {row["type"]: unix_sec(row["timestamp"]) for row in rows}
 
 
