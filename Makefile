@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access pictures docs command-page faults hostile fuzz chaos clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-scale bench-cache bench-memory bench-latency bench-pipelining pictures docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -88,6 +88,23 @@ bench-tuning: $(STAMP)  ## What batch, chunk sizes and slots do (LONGFORM_MEDIA)
 
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.access $(ARGS)
+
+bench-scale: $(STAMP)  ## A long file and a mixed batch over simulated GPUs (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.scale_out $(ARGS)
+	@$(BIN)/python -m benchmarks.batch_order
+	@$(BIN)/python -m benchmarks.mixed_batch
+
+bench-cache: $(STAMP)  ## A rerun of ten hours from the cache (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.cache $(ARGS)
+
+bench-memory: $(STAMP)  ## The peak of every process, by the length of the file (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.memory $(ARGS)
+
+bench-latency: $(STAMP)  ## First words, a short clip, a deployment, a cold start (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.latency $(ARGS)
+
+bench-pipelining: $(STAMP)  ## How busy the engine is, and how full its batches (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.pipelining $(ARGS)
 
 command-page: $(STAMP)  ## Write docs/command.md from the help of the command
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null

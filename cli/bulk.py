@@ -39,7 +39,7 @@ class BulkRequest:
     formats: tuple[str, ...]
     limit: int | None
     dry_run: bool
-    files_in_flight: int
+    files_in_flight: int | None
     compare: bool
     use_cache: bool
     as_json: bool

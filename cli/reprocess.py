@@ -121,11 +121,15 @@ def reprocess(
         ),
     ] = False,
     files_in_flight: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, max=64, help="Files that are worked on at a time.", rich_help_panel=RUNNING
+            min=1,
+            max=64,
+            help="Files that are open at a time. Default: as many as the cluster runs chunks at a "
+            "time, and at least 4.",
+            rich_help_panel=RUNNING,
         ),
-    ] = 4,
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Worker processes of the local cluster.", rich_help_panel=RUNNING),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
 from flows.dispatch import reason
+from flows.file_places import FilePlaces
 from flows.host_limits import HostLimits
 from flows.recording import Bench, Transcribed, gaps, missing, transcribe_recording
 from flows.termination import end
@@ -68,19 +69,26 @@ class Batch:
     options: BatchOptions
     records: list[FileRecord]
 
-    async def run(self, chosen: Sequence[Chosen], files_in_flight: int) -> LongformError | None:
-        """Transcribe files, earlier ones first; `records` has what became of each.
+    async def run(
+        self, chosen: Sequence[Chosen], files_in_flight: int | None
+    ) -> LongformError | None:
+        """Transcribe files, opened in order; `records` has what became of each.
+
+        Args:
+            chosen: the files.
+            files_in_flight: how many are open at a time; None: as the cluster has slots.
 
         Returns:
             What is wrong for all files and ended the run; files in flight were then given up.
         """
         self.bench.progress.expect(len(chosen))
         waiting, in_flight = [*chosen], dict[asyncio.Task[FileRecord], Chosen]()
-        places = asyncio.Semaphore(files_in_flight)
+        places = FilePlaces(files_in_flight, self.bench.cluster)
+        growing = asyncio.create_task(places.grow())
         try:
             while waiting or in_flight:
-                self._start(waiting, in_flight, places, files_in_flight)
-                done = await self._first_of(in_flight)
+                self._start(waiting, in_flight, places)
+                done = await self._first_of(in_flight, growing)
                 # What came through is recorded first: an error may be the end of the run.
                 for task in sorted(done, key=_has_failed):
                     record = await self._record(task, in_flight.pop(task))
@@ -89,20 +97,19 @@ class Batch:
         except STOPPING as error:
             return error
         finally:
-            await end([*in_flight])
+            await end([*in_flight, growing])
         return None
 
     def _start(
         self,
         waiting: list[Chosen],
         in_flight: "dict[asyncio.Task[FileRecord], Chosen]",
-        places: asyncio.Semaphore,
-        files_in_flight: int,
+        places: FilePlaces,
     ) -> None:
         """Start files in order; those behind another one that waits for its host are passed by."""
         limits = self.bench.host_limit
         limits.grew.clear()
-        while len(in_flight) - limits.num_queued < files_in_flight:
+        while len(in_flight) - limits.num_queued < places.total:
             one = next((each for each in waiting if not limits.has_queue(each.entry.host)), None)
             if one is None:
                 return
@@ -110,17 +117,18 @@ class Batch:
             in_flight[asyncio.create_task(self._file(one, places))] = one
 
     async def _first_of(
-        self, tasks: "Collection[asyncio.Task[FileRecord]]"
+        self, tasks: "Collection[asyncio.Task[FileRecord]]", growing: asyncio.Task[None]
     ) -> "set[asyncio.Task[FileRecord]]":
-        """Return the tasks that have ended; none where one has come to wait for its host."""
+        """Return the tasks that have ended; none where there is room for other files."""
         grew = asyncio.create_task(self.bench.host_limit.grew.wait())
+        signals = {grew} if growing.done() else {grew, growing}
         try:
-            await asyncio.wait({*tasks, grew}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*tasks, *signals}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await end([grew])
         return {task for task in tasks if task.done()}
 
-    async def _file(self, chosen: Chosen, places: asyncio.Semaphore) -> FileRecord:
+    async def _file(self, chosen: Chosen, places: FilePlaces) -> FileRecord:
         started_sec = time.monotonic()
         entry = chosen.entry
         progress = self.bench.progress.recording(chosen.number, shown_name(entry.media_url))
@@ -136,7 +144,6 @@ class Batch:
                 Bench(self.bench.settings, self.bench.cluster, workplace),
                 progress,
                 recording_run_id(self.bench.run_id, chosen.number),
-                order=chosen.number,
                 use_cache=self.options.use_cache,
                 with_page="html" in self.options.formats,
                 engine=chosen.engine,

@@ -10,7 +10,11 @@ WINDOW_PER_SLOT = 2
 
 
 class ChunkWindow:
-    """Counts the chunks on their way, and says who may bring the next: earlier recordings first.
+    """Counts the chunks on their way, and says who may bring the next: shorter recordings first.
+
+    A short one is through in no time, and the chunks of long ones fill what it leaves idle. The
+    other way round, the short ones would come last, when opening and joining them takes longer
+    than transcribing them and nothing is left to do meanwhile.
 
     Room is not kept for anybody: a recording that was told of it may be slow to decode its
     next chunk, and whoever comes first meanwhile takes it.
@@ -21,6 +25,11 @@ class ChunkWindow:
         self._running = 0
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._ticket = count()
+
+    @property
+    def slots(self) -> int:
+        """How many chunks the cluster runs at a time; 1 until it is known."""
+        return self._slots
 
     def fit(self, slots: int) -> None:
         """Take note of how many chunks the cluster runs at a time."""

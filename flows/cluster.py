@@ -74,13 +74,17 @@ class RunCluster:
             self._opening = asyncio.create_task(self._open())
         return await asyncio.shield(self._opening)
 
+    async def opened(self) -> None:
+        """Return once the cluster is open; never, where nobody opens it."""
+        await self._opened.wait()
+
     async def watch(self) -> None:
         """Watch the cluster, once it is open; never returns.
 
         Raises:
             ClusterLostError: the scheduler is gone, or every worker, and none has come back.
         """
-        await self._opened.wait()
+        await self.opened()
         client = await self.client()
         alone_sec = 0.0
         while client.status == "running" and alone_sec < WORKER_TIMEOUT_SEC:

@@ -3,6 +3,7 @@
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.outage import travelling
 from infra.stopping import stoppable
 from infra.telemetry import publisher
 from longform.macro_job import ChunkHeld, MacroChunkJob
@@ -30,5 +31,5 @@ async def run_macro_chunk(
     address_book.enter(address)
     with stoppable(job.execution):
         if as_subflow:
-            return await macro_chunk(job)
+            return await travelling(macro_chunk(job))
         return await transcribe_chunk(job, Settings(), publisher(job.run_id))

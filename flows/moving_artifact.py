@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
@@ -28,6 +29,7 @@ class MovingArtifact:
         self._describe = describe
         self._id: UUID | None = None
         self._refresher: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
 
     async def begin(self, description: str) -> None:
         """Make the artifact, and begin to bring it up to date."""
@@ -35,6 +37,10 @@ class MovingArtifact:
             progress=0.0, key=self._key, description=description
         )
         self._refresher = asyncio.create_task(self._refresh())
+
+    def soon(self) -> None:
+        """Have it brought up to date now: what it is to show is awaited."""
+        self._news.set()
 
     async def end(self) -> None:
         """Bring it up to date for the last time."""
@@ -45,7 +51,10 @@ class MovingArtifact:
 
     async def _refresh(self) -> None:
         while True:
-            await asyncio.sleep(ARTIFACT_INTERVAL_SEC)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ARTIFACT_INTERVAL_SEC):
+                    await self._news.wait()
+            self._news.clear()
             await self._update()
 
     async def _update(self) -> None:

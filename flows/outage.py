@@ -8,12 +8,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeVar
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectHTTPStatusError
 
+from longform.errors import ApiUnavailableError, InvariantError
+
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 OUTAGE_SEC = 600.0  # seconds; after that the run fails
 POLL_SEC = 2.0
@@ -23,7 +28,30 @@ def is_outage(error: BaseException | None) -> bool:
     """Tell whether an error means that the API is away; sources fail with errors of ours."""
     if isinstance(error, PrefectHTTPStatusError):
         return error.response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, httpx.TransportError)
+    return isinstance(error, httpx.TransportError | ApiUnavailableError)
+
+
+async def travelling(work: Awaitable[T]) -> T:
+    """Return what `work` returns; raise errors of ours for what the Prefect API answered it.
+
+    Prefect's own error cannot be unpickled, and Dask sends an error with all that it was raised
+    from: so these are raised from nothing.
+
+    Raises:
+        ApiUnavailableError: the API fails just now.
+        InvariantError: it refuses what it was asked.
+    """
+    try:
+        return await work
+    except PrefectHTTPStatusError as error:
+        status, may_pass = error.response.status_code, is_outage(error)
+        logger.warning("the Prefect API answered %s", status, exc_info=True)
+    if may_pass:
+        raise ApiUnavailableError(
+            f"the Prefect API answered {status} to a worker: give the server Postgres where this "
+            "happens often"
+        )
+    raise InvariantError(f"the Prefect API refused a request of ours: {status}")
 
 
 async def wait_for_api(outage_sec: float = OUTAGE_SEC, poll_sec: float = POLL_SEC) -> bool:

@@ -18,8 +18,11 @@ from longform.progress import (
     RunProgress,
     progress_listener,
 )
-from longform.timeline import to_seconds
+from longform.timeline import clock, to_seconds
+from longform.transcript.markdown import plain
 from longform.transcript.segment import ChunkResult
+
+SHOWN_LINES = 12  # of the macro chunk that ended last
 
 
 class RecordingProgress:
@@ -124,6 +127,7 @@ class ProgressReporter(RecordingProgress):
 
     def __init__(self, source_name: str) -> None:
         super().__init__(source_name, flow_run_url(), progress_listener.get())
+        self._lines: tuple[str, ...] = ()
         self._artifact = MovingArtifact(
             "transcription-progress", lambda: self._now.fraction, self._describe
         )
@@ -136,13 +140,37 @@ class ProgressReporter(RecordingProgress):
     async def __aexit__(self, *_exc: object) -> None:
         await self._artifact.end()
 
+    def chunk_event(self, event: ChunkEvent) -> None:
+        """Take in how a macro chunk gets on, and show the first words at once."""
+        is_silent = not self._now.last_text
+        super().chunk_event(event)
+        if is_silent and self._now.last_text:
+            self._artifact.soon()
+
+    def chunk_done(self, result: ChunkResult, *, cached: bool, channel: int | None = None) -> None:
+        """Count a macro chunk whose result is there; keep its last lines to be shown."""
+        super().chunk_done(result, cached=cached, channel=channel)
+        if cached:
+            return
+        is_first = not self._lines
+        shown = result.segments[-SHOWN_LINES:]
+        self._lines = tuple(_line(one.start_sample, one.text) for one in shown) or self._lines
+        if is_first:
+            self._artifact.soon()
+
     def _describe(self) -> str:
         now = self._now
         chunks = f"{now.done_chunks}/{now.total_chunks or '?'} chunks"
-        return (
+        figures = (
             f"{now.source_name}: {chunks}, {to_seconds(now.done_samples):.0f} s of audio, "
             f"{now.speed:.1f} x real time"
         )
+        newest = (_line(now.last_text_sample, now.last_text),) if now.last_text else ()
+        return "\n\n".join((figures, *self._lines, *newest))
+
+
+def _line(sample: int, text: str) -> str:
+    return f"`{clock(sample)}` {plain(text.strip())}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What one recording takes, from its address to its transcript: the pipeline of every flow."""
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -55,7 +56,6 @@ async def transcribe_recording(
     progress: RecordingProgress,
     run_id: str,
     *,
-    order: int = 0,
     use_cache: bool = True,
     with_page: bool = True,
     engine: EngineSpec | None = None,
@@ -68,7 +68,6 @@ async def transcribe_recording(
         bench: the cluster and the folders.
         progress: is told of every step.
         run_id: what its jobs carry, so that their news find `progress`.
-        order: among the recordings that share the cluster, lower ones come first.
         use_cache: whether chunks of earlier runs are taken.
         with_page: whether the HTML page is wanted, which needs the recording once more.
         engine: which has been chosen for `params`; None: it is chosen here.
@@ -92,7 +91,7 @@ async def transcribe_recording(
             params=params,
             engine=engine or await choose_engine(params, settings),
             chunk_store_url=settings.chunk_store_url,
-            order=order,
+            order=media.num_samples_estimate or sys.maxsize,
             use_cache=use_cache,
         )
         progress.stage("transcribing")

@@ -15,6 +15,7 @@ from pydantic import Field
 from flows.batch import Batch, BatchBench, BatchOptions
 from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
+from flows.file_places import MOST
 from flows.host_limits import HostLimits
 from flows.lifetime import orderly
 from flows.termination import cancelled_by_sigterm
@@ -38,8 +39,6 @@ from longform.workplace import open_workplace
 from tasks.choice import choose_files
 from tasks.report import write_report
 from tasks.sources import list_sources
-
-FILES_IN_FLIGHT = 4  # one is transcribed, one ends, and two are opened and cut meanwhile
 
 
 def run_name() -> str:
@@ -67,7 +66,7 @@ async def reprocess(
     output_formats: tuple[str, ...] = DEFAULT_FORMATS,
     limit: Annotated[int | None, Field(ge=1)] = None,
     dry_run: bool = False,
-    files_in_flight: Annotated[int, Field(ge=1, le=64)] = FILES_IN_FLIGHT,
+    files_in_flight: Annotated[int | None, Field(ge=1, le=MOST)] = None,
     compare: bool = False,
     use_cache: bool = True,
 ) -> BatchReport:
@@ -88,7 +87,8 @@ async def reprocess(
             written, since a later run reads it.
         limit: At most so many of the selected files. Empty: all of them.
         dry_run: Only report what would be done and why. Opens no cluster.
-        files_in_flight: Files that are worked on at a time (1-64). Earlier files come first.
+        files_in_flight: Files that are open at a time (1-64). Empty: as many as the cluster runs
+            chunks at a time, and at least 4. Of those the shortest comes first.
         compare: Write a page with the changes of the text beside each transcript that is replaced.
         use_cache: Take chunks that an earlier run has finished from the cache.
 

@@ -24,6 +24,7 @@ LongformError
 │   ├── WebhookUnavailableError     the receiver of a webhook fails just now
 │   ├── DecodeInterruptedError      the decoder ended before its input did
 │   ├── EngineUnavailableError      the speech engine failed on this attempt
+│   ├── ApiUnavailableError         the Prefect API told a worker that it cannot answer just now
 │   └── ClusterLostError            the Dask scheduler, or the last of its workers, is gone
 ├── InputError                  fix the input, the parameters or the machine
 │   ├── SourceError                 the recording cannot be used as it is
@@ -163,6 +164,10 @@ class DecodeInterruptedError(RetryableError):
 
 class EngineUnavailableError(RetryableError):
     """The speech engine failed in a way that another attempt may not."""
+
+
+class ApiUnavailableError(RetryableError):
+    """The Prefect API answered a worker with 5xx, however often it was asked."""
 
 
 class ClusterLostError(RetryableError):

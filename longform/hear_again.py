@@ -20,6 +20,7 @@ async def hear_again(
     options: DecodeOptions,
     languages: LanguageTrack,
     doubtful: Sequence[tuple[MicroChunk, HeardMicro]],
+    rank: int | None = None,
 ) -> list[HeardMicro]:
     """Decode micro chunks again: in halves where one may hold two languages, then what is missing.
 
@@ -31,6 +32,7 @@ async def hear_again(
         options: as in the first attempt.
         languages: what the windows of the macro chunk have said about their language.
         doubtful: micro chunks, and what became of them.
+        rank: of the macro chunk's stream, whose place in the queue this takes.
 
     Raises:
         RetryableError: the engine failed.
@@ -38,7 +40,7 @@ async def hear_again(
     chunks = [chunk for chunk, _ in doubtful]
     results = [heard.result for _, heard in doubtful]
     last = options.model_copy(update={"halves_follow": False})
-    decode = partial(_decode, batcher, last, languages)
+    decode = partial(_decode, batcher, last, languages, rank)
 
     cut = {i: halves(chunks[i]) for i, each in enumerate(results) if not each.is_sure_of_language}
     apart = iter(await decode([part for parts in cut.values() for part in parts]))
@@ -70,9 +72,13 @@ async def _recover(
 
 
 async def _decode(
-    batcher: Batcher, options: DecodeOptions, languages: LanguageTrack, parts: Sequence[MicroChunk]
+    batcher: Batcher,
+    options: DecodeOptions,
+    languages: LanguageTrack,
+    rank: int | None,
+    parts: Sequence[MicroChunk],
 ) -> list[MicroResult]:
-    with batcher.open_stream(options, languages) as stream:
+    with batcher.open_stream(options, languages, rank) as stream:
         futures = [await asyncio.to_thread(stream.submit, part) for part in parts]
         stream.finish()
         return await asyncio.gather(*map(asyncio.wrap_future, futures))

@@ -109,7 +109,9 @@ async def transcribe_macro_chunk(
     peaks = Peaks(job.start_sample)
     damage = DamageReport()
     position = job.heard_span.start_sample
-    with batcher.open_stream(job.options) as stream:
+    # An upload to a service is one macro chunk, however long it is.
+    takes_turns = isinstance(job.audio, WholeAudio)
+    with batcher.open_stream(job.options, takes_turns=takes_turns) as stream:
         decoding = _Decoding(job, stream, on_event)
         try:
             async with aclosing(_read(job, damage)) as blocks:
@@ -172,7 +174,8 @@ class _Decoding:
         ended = await asyncio.gather(*self._waiting)
         options, languages = self._job.options, self._stream.languages
         doubtful = [(chunk, heard) for chunk, heard in ended if chunk is not None]
-        again = iter(await hear_again(batcher, options, languages, doubtful))
+        rank = self._stream.rank
+        again = iter(await hear_again(batcher, options, languages, doubtful, rank))
         return [heard if chunk is None else next(again) for chunk, heard in ended]
 
     def _raise_first_failure(self) -> None:

@@ -38,7 +38,7 @@ class Run:
     channel: int | None = None  # the one that `recording` reads, from 1; None: the mix
     execution: str = field(default_factory=lambda: secrets.token_hex(8))  # this try of the run
     use_cache: bool = True
-    order: int = 0  # among the recordings that share a cluster, lower ones come first
+    order: int = 0  # of the recordings on one cluster lower ones come first: samples, the shortest
 
     def by_channel(self) -> "tuple[Run, ...]":
         """Return the runs of the channels, where those are asked for and there are several.

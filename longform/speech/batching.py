@@ -4,7 +4,8 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class BatchStats:
     num_batches: int
     num_chunks: int
     batch_size: int
+    most_waiting: int = 0  # chunks that were in the queue at a time
 
     @property
     def fill(self) -> float:
@@ -35,6 +37,7 @@ class BatchStats:
 
 @dataclass(slots=True, eq=False)
 class _Pending:
+    rank: int
     stream: "Stream"
     request: MicroRequest
     future: Future[MicroResult]
@@ -44,14 +47,20 @@ class _Pending:
 class Stream:
     """One macro chunk's way into the batcher; submit in order, then `finish` (or leave `with`).
 
-    `languages` is what its windows have said about their language.
+    `languages` is what its windows have said about their language; `rank` its place in the queue,
+    None where its chunks take turns with those of others.
     """
 
     _batcher: "Batcher"
     options: DecodeOptions
     languages: LanguageTrack
+    rank: int | None
+    shared_options: DecodeOptions = field(init=False)  # what must be equal within a batch
     _num_outstanding: int = 0
     _finished: bool = False
+
+    def __post_init__(self) -> None:
+        self.shared_options = self.options.model_copy(update={"halves_follow": False})
 
     def submit(self, chunk: MicroChunk) -> Future[MicroResult]:
         """Queue a chunk; blocks while the stream is at its bound (async: use `to_thread`).
@@ -84,15 +93,19 @@ class Batcher:
     """Owns a loaded engine: all calls of it are made from one thread, a batch at a time.
 
     A batch goes out when it is full, when no open stream can add to it (each is finished or
-    at its bound), or when nothing has arrived for a while. Chunks go oldest first; as every
-    stream has at most `max_outstanding` chunks in the queue, none can starve another.
+    at its bound), when nothing has arrived for a while, or when the engine has had nothing to do
+    for as long. The oldest stream goes first and the
+    others fill its batches: so macro chunks end one after the other, and while the next one is
+    begun, the engine has the rest of another to decode. Streams that take turns are served chunk
+    by chunk, oldest first; as each has at most `max_outstanding` chunks in the queue, one of any
+    length starves none.
 
     Args:
         engine: the loaded engine.
         batch_size: most micro chunks per call.
         max_outstanding: most chunks of one stream that are queued or being decoded. By
             default two batches: one being decoded, one that is filled meanwhile.
-        linger_sec: how long a partial batch waits after the last arrival.
+        linger_sec: how long a partial batch waits after the last arrival, or the last batch.
     """
 
     def __init__(
@@ -110,7 +123,9 @@ class Batcher:
         self._pending: deque[_Pending] = deque()
         self._streams: set[Stream] = set()
         self._last_arrival = 0.0
-        self._num_batches = self._num_chunks = 0
+        self._idle_since_sec = time.monotonic()
+        self._ranks = count()
+        self._num_batches = self._num_chunks = self._most_waiting = 0
         self._closed = False
         # Running the engine in an executor hands every exception over in a future, whatever
         # its type: the dispatching thread below outlives any failure of the engine.
@@ -124,7 +139,9 @@ class Batcher:
     def stats(self) -> BatchStats:
         """Batches and chunks decoded so far, failed ones included."""
         with self._changed:
-            return BatchStats(self._num_batches, self._num_chunks, self._batch_size)
+            return BatchStats(
+                self._num_batches, self._num_chunks, self._batch_size, self._most_waiting
+            )
 
     @property
     def num_waiting(self) -> int:
@@ -143,16 +160,27 @@ class Batcher:
         """What the engine had to make do with, in words; empty where memory was enough."""
         return str(getattr(self.engine, "memory_note", ""))
 
-    def open_stream(self, options: DecodeOptions, languages: LanguageTrack | None = None) -> Stream:
+    def open_stream(
+        self,
+        options: DecodeOptions,
+        languages: LanguageTrack | None = None,
+        rank: int | None = None,
+        *,
+        takes_turns: bool = False,
+    ) -> Stream:
         """Open a stream whose chunks are all decoded with `options`.
 
         Args:
             options: how.
             languages: what an earlier stream of the same macro chunk has heard.
+            rank: of that stream, whose place in the queue this one takes.
+            takes_turns: it may be long, and must not keep others waiting.
         """
         with self._changed:
             self._require_open()
-            stream = Stream(self, options, languages or LanguageTrack())
+            if rank is None and not takes_turns:
+                rank = next(self._ranks)
+            stream = Stream(self, options, languages or LanguageTrack(), rank)
             self._streams.add(stream)
             return stream
 
@@ -185,8 +213,10 @@ class Batcher:
             if stream._finished:
                 raise InvariantError("a chunk was submitted to a stream that is finished")
             future: Future[MicroResult] = Future()
-            request = MicroRequest(chunk, stream.languages)
-            self._pending.append(_Pending(stream, request, future))
+            request = MicroRequest(chunk, stream.languages, stream.options.halves_follow)
+            rank = next(self._ranks) if stream.rank is None else stream.rank
+            self._pending.append(_Pending(rank, stream, request, future))
+            self._most_waiting = max(self._most_waiting, len(self._pending))
             stream._num_outstanding += 1
             self._last_arrival = time.monotonic()
             self._changed.notify_all()
@@ -212,6 +242,7 @@ class Batcher:
             if wanted:
                 self._decode(wanted)
             with self._changed:
+                self._idle_since_sec = time.monotonic()
                 for pending in batch:
                     pending.stream._num_outstanding -= 1
                 self._changed.notify_all()
@@ -220,8 +251,12 @@ class Batcher:
         with self._changed:
             while not self._closed:
                 ready = self._ready_batch()
-                quiet_sec = time.monotonic() - self._last_arrival
-                if ready and (self._is_due(ready) or quiet_sec >= self._linger_sec):
+                now_sec = time.monotonic()
+                quiet_sec = now_sec - self._last_arrival
+                # Whoever waits for the first words is not made to wait for a batch, which fills
+                # meanwhile.
+                is_first = now_sec - self._idle_since_sec >= self._linger_sec
+                if ready and (is_first or self._is_due(ready) or quiet_sec >= self._linger_sec):
                     taken = set(map(id, ready))
                     self._pending = deque(p for p in self._pending if id(p) not in taken)
                     return ready
@@ -229,21 +264,22 @@ class Batcher:
             return None
 
     def _ready_batch(self) -> list[_Pending]:
-        """Return the oldest chunk and those behind it with equal options, up to a batch."""
+        """Return the chunk that is next and those behind it with equal options, up to a batch."""
         if not self._pending:
             return []
-        options = self._pending[0].stream.options
-        equal = [p for p in self._pending if p.stream.options == options]
+        queue = sorted(self._pending, key=lambda pending: pending.rank)
+        options = queue[0].stream.shared_options
+        equal = [p for p in queue if p.stream.shared_options == options]
         return equal[: self._batch_size]
 
     def _is_due(self, ready: list[_Pending]) -> bool:
         if len(ready) == self._batch_size:
             return True
-        options = ready[0].stream.options
+        options = ready[0].stream.shared_options
         return all(
             stream._num_outstanding >= self._max_outstanding
             for stream in self._streams
-            if stream.options == options
+            if stream.shared_options == options
         )
 
     def _decode(self, batch: list[_Pending]) -> None:
@@ -263,7 +299,8 @@ class Batcher:
     def _call_engine(self, batch: list[_Pending]) -> list[MicroResult]:
         requests = [pending.request for pending in batch]
         started_sec = time.monotonic()
-        call = self._executor.submit(self.engine.transcribe, requests, batch[0].stream.options)
+        options = batch[0].stream.shared_options
+        call = self._executor.submit(self.engine.transcribe, requests, options)
         error = call.exception()
         share_sec = (time.monotonic() - started_sec) / len(batch)
         with self._changed:

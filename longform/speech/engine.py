@@ -51,7 +51,8 @@ class DecodeOptions(FrozenModel):
     """How micro chunks are decoded; only chunks with equal options share a batch.
 
     `halves_follow` says that a window which is not sure of its language is decoded again in
-    halves by whoever asks, so that nothing else need be tried on the whole.
+    halves by whoever asks, so that nothing else need be tried on the whole. It is said of each
+    chunk, and may differ within a batch.
     """
 
     language: str | None = None
@@ -71,6 +72,7 @@ class MicroRequest:
 
     chunk: MicroChunk
     languages: LanguageTrack
+    halves_follow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

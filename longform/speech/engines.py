@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from longform.errors import ParameterError
-from longform.speech.batching import Batcher
+from longform.speech.batching import Batcher, BatchStats
 from longform.speech.engine import DECODER_VERSION, Engine, EngineSpec
 
 EngineFactory = Callable[[EngineSpec, Path], Engine]
@@ -44,6 +44,12 @@ def loaded_engine(spec: EngineSpec, home: Path) -> Batcher:
             engine = engine_factory(spec.backend)(spec, home)
             _batchers[spec] = Batcher(engine, spec.batch_size)
         return _batchers[spec]
+
+
+def batch_stats() -> tuple[BatchStats, ...]:
+    """Return what each engine of this process has done so far."""
+    with _lock:
+        return tuple(batcher.stats for batcher in _batchers.values())
 
 
 def close_engines() -> None:

@@ -88,7 +88,7 @@ class FasterWhisperEngine:
         halved = {
             index
             for index, chunk in enumerate(chunks)
-            if options.halves_follow and not spoken[index].is_sure and halves(chunk)
+            if batch[index].halves_follow and not spoken[index].is_sure and halves(chunk)
         }
         settled = [
             ladder.stay(first[index])

@@ -86,14 +86,18 @@ class RemoteEngine:
         with ThreadPoolExecutor(self._concurrency, "longform-remote") as pool:
             if not self._service.speaks_longform:
                 return list(pool.map(lambda each: self._plain(each.chunk, options), batch))
-            answers = list(pool.map(lambda each: self._exact(each.chunk, options), batch))
+            answers = list(
+                pool.map(lambda each: self._exact(each.chunk, _asked(each, options)), batch)
+            )
             settled = [
                 _settle(request.languages, request.chunk, answer)
                 for request, answer in zip(batch, answers, strict=True)
             ]
             return list(
                 pool.map(
-                    lambda at: self._in_language(batch[at].chunk, options, *settled[at]),
+                    lambda at: self._in_language(
+                        batch[at].chunk, _asked(batch[at], options), *settled[at]
+                    ),
                     range(len(batch)),
                 )
             )
@@ -157,6 +161,10 @@ class RemoteEngine:
     def _post(self, task: Task, fields: dict[str, Any], chunk: MicroChunk) -> dict[str, Any]:
         files = {"file": ("chunk.wav", to_wav(chunk.pcm), "audio/wav")}
         return self._client.post(_PATHS[task], fields, files)
+
+
+def _asked(request: MicroRequest, options: DecodeOptions) -> DecodeOptions:
+    return options.model_copy(update={"halves_follow": request.halves_follow})
 
 
 def _settle(

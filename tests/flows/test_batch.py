@@ -12,6 +12,7 @@ from flows import host_limits
 from flows.batch import Batch, BatchBench, BatchOptions
 from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
+from flows.file_places import FEWEST, FilePlaces
 from flows.host_limits import HostLimits
 from longform.errors import NotMediaError, OutputError
 from longform.params import TranscribeParams
@@ -69,7 +70,7 @@ async def test_files_of_other_hosts_pass_those_that_wait(
     order, most, at_work = list[int](), 0, 0
     others_done = asyncio.Event()
 
-    async def file(self: Batch, chosen: Chosen, places: asyncio.Semaphore) -> FileRecord:
+    async def file(self: Batch, chosen: Chosen, places: FilePlaces) -> FileRecord:
         nonlocal most, at_work
         async with self.bench.host_limit(chosen.entry.host), places:
             at_work += 1
@@ -115,7 +116,7 @@ async def test_which_errors_end_a_batch(
     async def note(place: Place, note: Any) -> None:
         noted.append(note.reason)
 
-    async def file(self: Batch, chosen: Chosen, places: asyncio.Semaphore) -> FileRecord:
+    async def file(self: Batch, chosen: Chosen, places: FilePlaces) -> FileRecord:
         if chosen.number == 2:
             raise error
         return planned(chosen).model_copy(update={"outcome": "transcribed"})
@@ -134,3 +135,31 @@ async def test_which_errors_end_a_batch(
     assert stopped is None
     assert outcomes == cast(Any, {1: "transcribed", 2: "failed", 3: "transcribed"})
     assert len(noted) == 1
+
+
+async def test_as_many_files_are_open_as_the_cluster_has_slots(
+    limits: HostLimits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a number few files are open at first, and one for each slot once those are known."""
+    at_work, enough, seen = 0, asyncio.Event(), list[int]()
+
+    async def file(self: Batch, chosen: Chosen, places: FilePlaces) -> FileRecord:
+        nonlocal at_work
+        async with places:
+            at_work += 1
+            if at_work == FEWEST:
+                seen.append(at_work)
+                self.bench.cluster.window.fit(FEWEST + 3)
+                self.bench.cluster._opened.set()
+            if at_work == FEWEST + 3:
+                enough.set()
+            await enough.wait()
+            return planned(chosen).model_copy(update={"outcome": "transcribed"})
+
+    monkeypatch.setattr(Batch, "_file", file)
+    batch = batch_of(limits, tmp_path)
+    urls = [f"{number}.mp3" for number in range(FEWEST + 3)]
+    async with asyncio.timeout(PATIENCE_SEC):
+        assert await batch.run(files(tmp_path, *urls), files_in_flight=None) is None
+    assert seen == [FEWEST]
+    assert len(batch.records) == FEWEST + 3

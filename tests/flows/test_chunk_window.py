@@ -6,7 +6,7 @@ import random
 from flows.chunk_window import WINDOW_PER_SLOT, ChunkWindow
 
 
-async def test_earlier_recordings_come_first() -> None:
+async def test_shorter_recordings_come_first() -> None:
     """Of those who wait for room, the one with the lowest order is told first."""
     window, told = ChunkWindow(), list[int]()
     window.fit(2)

@@ -11,11 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from distributed.core import error_message
+from distributed.protocol.pickle import loads
+from prefect.exceptions import PrefectHTTPStatusError
 
+from flows.outage import is_outage, travelling
 from flows.transcribe import transcribe
 from infra.prefect_api import ServerAddress
-from longform.errors import ClusterLostError, OutputError
+from longform.errors import ApiUnavailableError, ClusterLostError, InvariantError, OutputError
 from longform.params import TranscribeParams
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
@@ -136,3 +141,25 @@ async def test_the_scheduler_is_killed(
     assert kept >= 1
     assert output.status == "complete"
     assert not list(first_done.rglob("*.claim"))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "outage"),
+    [(503, ApiUnavailableError, True), (409, InvariantError, False)],
+)
+async def test_what_the_api_answers_a_worker_reaches_the_parent(
+    status: int, expected: type[Exception], outage: bool
+) -> None:
+    """An error of the API survives the way through Dask, and is known there for what it is."""
+
+    async def refused() -> None:
+        request = httpx.Request("POST", "http://127.0.0.1/api/flow_runs/")
+        answer = httpx.Response(status, request=request)
+        raise PrefectHTTPStatusError("refused", request=request, response=answer)
+
+    with pytest.raises(expected) as raised:
+        await travelling(refused())
+    sent = error_message(raised.value)["exception"]  # as a worker does it
+    arrived = loads(sent.data)
+    assert type(arrived) is expected
+    assert is_outage(arrived) is outage

@@ -6,7 +6,7 @@ import pytest
 
 from flows.progress import ProgressReporter
 from longform.progress import ChunkBegun, MicroDone, RunProgress, progress_listener
-from longform.transcript.segment import ChunkResult, ChunkStats
+from longform.transcript.segment import ChunkResult, ChunkStats, Segment
 
 SECOND = 16_000
 
@@ -75,6 +75,19 @@ def test_a_chunk_that_is_begun_again_starts_at_nothing(told: list[RunProgress]) 
         reporter.chunk_event(event)
     assert [now.done_samples // SECOND for now in told] == [0, 50, 0, 20]
     assert [chunk.worker for chunk in told[-1].running] == ["host:2"]
+
+
+def test_what_was_heard_is_shown_while_more_is_heard(told: list[RunProgress]) -> None:
+    """The artifact has the lines of the chunk that ended, and the newest line of those that run."""
+    reporter = ProgressReporter("a.mp3")
+    for event in (begun(0), begun(1), micro(1, 70, "and then")):
+        reporter.chunk_event(event)
+    assert reporter._describe().splitlines()[2:] == ["`0:01:09` and then"]
+    words = [Segment(start_sample=5 * SECOND, end_sample=6 * SECOND, text=" *So*", language="en")]
+    reporter.chunk_done(result(0).model_copy(update={"segments": tuple(words)}), cached=False)
+    lines = [line for line in reporter._describe().splitlines() if line]
+    assert lines[0].startswith("a.mp3: 1/? chunks")
+    assert lines[1:] == [r"`0:00:05` \*So\*", "`0:01:09` and then"]
 
 
 def test_what_was_cached_does_not_count_as_speed(told: list[RunProgress]) -> None:

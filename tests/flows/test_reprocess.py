@@ -195,21 +195,21 @@ async def test_without_a_cluster_the_run_stops(
 async def test_no_slot_waits_for_the_end_of_a_file(
     stage: Stage, shows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Chunks of the next file are at the cluster while the first file's are still at work."""
+    """All chunks of two files are at the cluster while none of them has ended."""
     go, sent = tmp_path / "go", []
     submit = ChunkDispatcher.submit
 
     async def watched(dispatcher: ChunkDispatcher, job: Any) -> None:
-        sent.append(dispatcher._order)
-        if sent.count(2) == NUM_CHUNKS:
-            go.touch()  # only now may any chunk of the first file end
+        sent.append(job.run_id)
+        if len(sent) == 2 * NUM_CHUNKS:
+            go.touch()  # only now may any chunk of either file end
         await submit(dispatcher, job)
 
     monkeypatch.setattr(ChunkDispatcher, "submit", watched)
     stage.direct(wait_for=str(go))
     report = await run(tmp_path / "out", glob=f"{shows}/*/talk.flac")
     assert [each.outcome for each in report.files] == ["transcribed", "transcribed"]
-    assert sorted(sent) == [1, 1, 2, 2]
+    assert [sent.count(each) for each in {*sent}] == [NUM_CHUNKS, NUM_CHUNKS]
 
 
 async def test_a_feed_within_the_limit_of_its_host(

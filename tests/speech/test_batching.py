@@ -102,6 +102,53 @@ def test_a_batch_is_filled_across_streams() -> None:
     assert batcher.stats.fill == 1.0
 
 
+def batches_of(*streams: tuple[DecodeOptions, int | None, bool]) -> list[list[int]]:
+    """Return the batches of two in which three chunks of each stream go, sent in turns.
+
+    A stream is its options, the rank that it takes over, and whether it takes turns.
+    """
+    gate = threading.Event()
+    engine = RecordingEngine(lambda starts: gate.wait(WAIT_SEC) and None)
+    batcher = Batcher(engine, batch_size=2, max_outstanding=4, linger_sec=60.0)
+    with batcher.open_stream(GREEDY, takes_turns=True) as first:
+        first.submit(chunk(0))
+    while not engine.calls:  # from then on it holds the engine while the others arrive
+        time.sleep(0.001)
+    opened = [
+        batcher.open_stream(options, None, rank, takes_turns=turns)
+        for options, rank, turns in streams
+    ]
+    sent = [
+        stream.submit(chunk(10 * number + at))
+        for at in range(3)
+        for number, stream in enumerate(opened, 1)
+    ]
+    for stream in opened:
+        stream.finish()
+    gate.set()
+    for future in sent:
+        future.result(WAIT_SEC)
+    batcher.close()
+    return [starts for starts, _ in engine.calls[1:]]
+
+
+def test_the_oldest_stream_goes_first() -> None:
+    """Others fill its last batch, so that macro chunks end one after the other."""
+    assert batches_of((BEAM, None, False), (BEAM, None, False)) == [[10, 11], [12, 20], [21, 22]]
+
+
+def test_streams_that_take_turns_are_served_chunk_by_chunk() -> None:
+    """One that may be long keeps no other waiting."""
+    assert batches_of((BEAM, None, True), (BEAM, None, True)) == [[10, 20], [11, 21], [12, 22]]
+
+
+def test_a_second_attempt_takes_the_place_of_the_first() -> None:
+    """It goes before younger streams, in one batch with chunks that may still be halved."""
+    halved = DecodeOptions(halves_follow=True)
+    batches = batches_of((halved, None, False), (BEAM, -1, False))
+    assert batches == [[20, 21], [22, 10], [11, 12]]
+
+
 def test_a_partial_batch_goes_out_when_no_stream_can_add_to_it() -> None:
     """Chunks of finished streams do not wait for a linger that nothing can end."""
     engine = RecordingEngine()
@@ -128,6 +175,24 @@ def test_a_partial_batch_goes_out_when_sources_stall() -> None:
     stream = batcher.open_stream(BEAM)
     assert stream.submit(chunk(1)).result(WAIT_SEC).language == "1"
     batcher.close()
+
+
+def test_an_idle_engine_takes_the_first_chunk_at_once() -> None:
+    """After a pause the first words do not wait for a full batch, and the next batch is full."""
+    gate = threading.Event()
+    engine = RecordingEngine(lambda starts: gate.wait(WAIT_SEC) and None)
+    batcher = Batcher(engine, batch_size=4, linger_sec=0.2)
+    time.sleep(0.3)  # the pause
+    with batcher.open_stream(BEAM) as stream:
+        first = stream.submit(chunk(0))
+        while not engine.calls:
+            time.sleep(0.001)
+        rest = [stream.submit(chunk(start)) for start in range(1, 5)]
+        gate.set()
+        for future in (first, *rest):
+            future.result(WAIT_SEC)
+    batcher.close()
+    assert [starts for starts, _ in engine.calls] == [[0], [1, 2, 3, 4]]
 
 
 def test_submit_blocks_at_the_bound() -> None:

@@ -83,8 +83,8 @@ def hear(
     engine = FasterWhisperEngine(cast(Any, None), cast(Any, None), Path(), 1)
     span = Span(0, speech[-1].end_sample)
     chunk = MicroChunk(span, np.zeros(span.num_samples, np.int16), speech)
-    options = DecodeOptions(halves_follow=halves_follow)
-    (result,) = engine.transcribe([MicroRequest(chunk, LanguageTrack())], options)
+    request = MicroRequest(chunk, LanguageTrack(), halves_follow)
+    (result,) = engine.transcribe([request], DecodeOptions())
     return result.segments[0].flags
 
 
