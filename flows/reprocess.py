@@ -17,7 +17,6 @@ from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
 from flows.host_limits import HostLimits
 from flows.lifetime import orderly
-from flows.termination import cancelled_by_sigterm
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
@@ -108,7 +107,6 @@ async def reprocess(
     stopped: LongformError | None = None
     title = f"reprocess {select}"
     async with (
-        cancelled_by_sigterm(),
         BatchProgress() as progress,
         recorded_run(settings.home, run_id, "reprocess", title, progress.run_url) as record,
     ):
