@@ -17,6 +17,7 @@ from flows.batch_progress import BatchProgress
 from flows.cluster import RunCluster
 from flows.host_limits import HostLimits
 from flows.lifetime import orderly
+from flows.outage import if_reachable
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
@@ -177,10 +178,12 @@ async def published(report: BatchReport, target: str, run_id: str) -> BatchRepor
             if not report.stopped:
                 raise
     lines = (headline(report), totals(report), report.address, report.stopped)
-    await acreate_table_artifact(
-        table(report),
-        key="reprocess-report",
-        description="\n\n".join(line for line in lines if line),
+    await if_reachable(
+        lambda: acreate_table_artifact(
+            table(report),
+            key="reprocess-report",
+            description="\n\n".join(line for line in lines if line),
+        )
     )
     return report
 

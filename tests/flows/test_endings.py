@@ -55,11 +55,13 @@ class Place:
         return [*self.work.glob("*"), *temporary, *self.folder.rglob("*.partial")]
 
     @contextmanager
-    def command(self, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
-        """Run `longform transcribe` as a process of its own."""
+    def command(
+        self, *arguments: object, name: str = "transcribe"
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """Run a command of longform as a process of its own."""
         (self.folder / "tmp").mkdir(exist_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "transcribe", *map(str, arguments)],
+            [sys.executable, "-m", "cli", name, *map(str, arguments)],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(REPO_ROOT), "TMPDIR": str(self.folder / "tmp")},
             stderr=subprocess.PIPE,
