@@ -22,7 +22,7 @@ from longform.params import TranscribeParams
 from longform.reprocess.report import BatchReport, Cost
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
-from tests.flows.test_endings import OPTIONS, PATIENCE_SEC, Place, wait_until
+from tests.flows.test_endings import PATIENCE_SEC, Place, wait_until
 from tests.support import cramped_engine
 from tests.support.small_disk import enlarge, small_disk
 from tests.support.weak_line import weak_line
@@ -61,7 +61,10 @@ def test_the_api_is_away_for_a_while(
     place = Place(tmp_path)
     with weak_line(urlsplit(prefect_server.api_url).port or 0) as line:
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{line.port}/api")
-        arguments = (WELCOME, *OPTIONS, "-o", tmp_path / "out")
+        chunks = ("--macro-chunk-size-sec", "30")
+        if command == "reprocess":
+            chunks = ("--set", "macro_chunk_size_sec=30")
+        arguments = (WELCOME, *chunks, "-q", "-f", "txt", "-o", tmp_path / "out")
         with place.command(*arguments, name=command) as process:
             wait_until(lambda: stage.engine_calls, "a call of the engine")
             line.take_away()
