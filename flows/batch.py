@@ -10,6 +10,7 @@ from flows.cluster import RunCluster
 from flows.dispatch import reason
 from flows.host_limits import HostLimits
 from flows.recording import Bench, Transcribed, gaps, missing, transcribe_recording
+from flows.run_results import forget_gone_results
 from flows.termination import end
 from infra.telemetry import recording_run_id
 from longform.errors import (
@@ -86,6 +87,7 @@ class Batch:
                     record = await self._record(task, in_flight.pop(task))
                     self.records.append(record)
                     self.bench.progress.ended(record)
+                forget_gone_results()
         except STOPPING as error:
             return error
         finally:
