@@ -168,7 +168,8 @@ def roles(flow: psutil.Process, cluster: psutil.Process, home: Path) -> dict[str
 
 def num_ended(output: Path) -> int:
     """Return how many files have a transcript, or a note of why there is none."""
-    return sum(entry.name.endswith(".json") for entry in os.scandir(output))
+    names = (entry.name for entry in os.scandir(output))
+    return sum(name.startswith("talk") and name.endswith(".json") for name in names)
 
 
 async def database_of(url: str) -> Database:
@@ -223,7 +224,8 @@ def cpu_table(moments: Sequence[Moment]) -> tuple[str, float]:
 
     From the first moment with files to the last, so that imports and starts are not in it.
     """
-    first, last = moments[1], moments[-1]
+    whole = [one for one in moments[1:] if one.cpu_sec.keys() == moments[0].cpu_sec.keys()]
+    first, last = whole[0], whole[-1]
     number = last.num_done - first.num_done
     each = {
         name: (last.cpu_sec[name] - first.cpu_sec[name]) / number
