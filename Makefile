@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-scale bench-cache bench-memory bench-latency bench-pipelining pictures docs command-page faults hostile fuzz chaos clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-scale bench-cache bench-memory bench-latency bench-pipelining bench-backfill pictures docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -55,7 +55,7 @@ hostile: $(STAMP)  ## Hostile addresses, names and files; broken and odd recordi
 fuzz: $(STAMP)  ## Decode 2,000 mutated recordings (ARGS="--count N --seed N --jobs N")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-chaos: $(STAMP)  ## Kill a job of 20 chunks at its persisted steps, with the table (ARGS="--count N")
+chaos: $(STAMP)  ## Kill a job of 20 chunks at its persisted steps, with the table (ARGS="--count N --part 1/4")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(STAMP)  ## Lint, format, types, import contract
@@ -105,6 +105,9 @@ bench-latency: $(STAMP)  ## First words, a short clip, a deployment, a cold star
 
 bench-pipelining: $(STAMP)  ## How busy the engine is, and how full its batches (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.pipelining $(ARGS)
+
+bench-backfill: $(STAMP)  ## A thousand files in one bulk run (ARGS="--database postgres --subflows")
+	@$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 command-page: $(STAMP)  ## Write docs/command.md from the help of the command
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null

@@ -1,5 +1,9 @@
 """`longform serve`: the flows on this machine, without work pools and workers."""
 
+import asyncio
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -20,14 +24,13 @@ def serve(
 ) -> None:
     """Take runs of transcribe and reprocess from the Prefect server and run them here.
 
-    They are started from the Prefect UI or with `prefect deployment run`, until Ctrl-C.
+    They are started from the Prefect UI or with `prefect deployment run`, until Ctrl-C. Runs that
+    are going then are cancelled; finished chunks are kept.
     """
     from infra.server import ensure_server
 
     address = ensure_server(Settings().home)
     address.apply()
-    from prefect import serve as serve_deployments
-
     from flows.reprocess import reprocess
     from flows.transcribe import transcribe
 
@@ -41,5 +44,32 @@ def serve(
         cast("RunnerDeployment", flow.to_deployment(NAME, tags=TAGS))
         for flow in (transcribe, reprocess)
     ]
-    serve_deployments(*deployments, limit=limit, print_starting_message=False)
+    with suppress(KeyboardInterrupt):  # before the first run could be taken
+        asyncio.run(take_runs(deployments, limit))
     typer.echo("longform: no longer serving")
+
+
+async def take_runs(deployments: "Sequence[RunnerDeployment]", limit: int) -> None:
+    """Take runs of deployments until Ctrl-C or SIGTERM; then cancel those that are going.
+
+    Prefect's own `serve` kills them at Ctrl-C: they would stay Running.
+    """
+    from prefect.runner import Runner
+
+    runner = Runner(limit=limit)
+    for deployment in deployments:
+        await runner.aadd_deployment(deployment)
+    serving, told = asyncio.create_task(runner.start()), asyncio.Event()
+    await asyncio.sleep(0)  # its first step is to handle SIGTERM in a way of its own
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    stopping = asyncio.create_task(told.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not serving.done():
+        if runner.started:
+            await runner.astop()
+        else:
+            serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving

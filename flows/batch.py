@@ -11,6 +11,7 @@ from flows.dispatch import reason
 from flows.file_places import FilePlaces
 from flows.host_limits import HostLimits
 from flows.recording import Bench, Transcribed, gaps, missing, transcribe_recording
+from flows.run_results import forget_gone_results
 from flows.termination import end
 from infra.telemetry import recording_run_id
 from longform.errors import (
@@ -94,6 +95,7 @@ class Batch:
                     record = await self._record(task, in_flight.pop(task))
                     self.records.append(record)
                     self.bench.progress.ended(record)
+                forget_gone_results()
         except STOPPING as error:
             return error
         finally:

@@ -61,11 +61,18 @@ class ChunkDispatcher:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            await end(self._tasks)
-            await asyncio.shield(self._cluster.stop(self._execution))
-        else:
-            await asyncio.gather(*self._tasks)
+        try:
+            if error is None:
+                await asyncio.gather(*self._tasks)
+                self._tasks = []
+        finally:
+            if self._tasks:
+                await self._give_up()
+
+    async def _give_up(self) -> None:
+        """End what is on its way, here and on the workers."""
+        await end(self._tasks)
+        await asyncio.shield(self._cluster.stop(self._execution))
 
     def note_split(self, split: Split | None) -> None:
         """Keep how the boundary at the end of a chunk was decided; None: the recording's end."""

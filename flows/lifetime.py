@@ -15,7 +15,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled
 
 from flows.orphans import close_dead_runs, close_subflows
-from flows.termination import end
+from flows.termination import cancel_once, cancelled_by_sigterm, end
 from longform.run_notes import noted
 from longform.settings import Settings
 
@@ -49,12 +49,10 @@ def orderly(
         run_id, ending, home = str(flow_run.id), Ending(), Settings().home
         closing = asyncio.create_task(close_dead_runs(home))
         try:
-            with noted(home, run_id):
-                try:
-                    async with _cancelled_from_outside(run_id, ending):
+            async with cancelled_by_sigterm():
+                with noted(home, run_id):
+                    async with _closing_what_is_open(run_id, ending):
                         return await function(*args, **kwargs)
-                finally:
-                    await asyncio.shield(close_subflows(run_id, cancelled=ending.is_cancelled))
         except asyncio.CancelledError:
             if not ending.is_cancelled or (task := asyncio.current_task()) is None:
                 raise
@@ -68,6 +66,20 @@ def orderly(
 
 
 @asynccontextmanager
+async def _closing_what_is_open(run_id: str, ending: Ending) -> AsyncIterator[None]:
+    """Close the subflow runs that are open when the run ends, whatever it ends with."""
+    try:
+        async with _cancelled_from_outside(run_id, ending):
+            yield
+    except asyncio.CancelledError:
+        # The signal of the worker that started the run may be faster than the API.
+        ending.is_cancelled = ending.is_cancelled or await _is_cancelled(run_id)
+        raise
+    finally:
+        await asyncio.shield(close_subflows(run_id, cancelled=ending.is_cancelled))
+
+
+@asynccontextmanager
 async def _cancelled_from_outside(run_id: str, ending: Ending) -> AsyncIterator[None]:
     """Cancel the current task when somebody cancels the run."""
     task = asyncio.current_task()
@@ -78,7 +90,7 @@ async def _cancelled_from_outside(run_id: str, ending: Ending) -> AsyncIterator[
         logger.info("the run was cancelled")
         ending.is_cancelled = True
         if task is not None:
-            task.cancel()
+            cancel_once(task)
 
     watching = asyncio.create_task(watch())
     try:

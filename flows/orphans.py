@@ -7,6 +7,7 @@ was started by a run that has ended.
 import asyncio
 import logging
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import StateType
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Crashed
 
 from flows.outage import if_reachable
@@ -28,12 +29,16 @@ GONE = "the process that carried it out is gone; finished chunks are kept: run i
 
 
 async def close_task_run(task_run_id: UUID, why: str, *, cancelled: bool = False) -> None:
-    """Close a task run whose process cannot do so."""
+    """Close a task run whose process cannot do so; one that never began is on no server."""
 
     async def close() -> None:
         async with get_client() as api:
             state: Any = Cancelled(message=why) if cancelled else Crashed(message=why)
-            await api.set_task_run_state(task_run_id, state, force=True)
+            try:
+                await api.set_task_run_state(task_run_id, state, force=True)
+            except PrefectHTTPStatusError as error:
+                if error.response.status_code != HTTPStatus.NOT_FOUND:
+                    raise
 
     await if_reachable(close)
 

@@ -18,7 +18,7 @@ from flows.cluster import RunCluster
 from flows.file_places import MOST
 from flows.host_limits import HostLimits
 from flows.lifetime import orderly
-from flows.termination import cancelled_by_sigterm
+from flows.outage import if_reachable
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
@@ -108,7 +108,6 @@ async def reprocess(
     stopped: LongformError | None = None
     title = f"reprocess {select}"
     async with (
-        cancelled_by_sigterm(),
         BatchProgress() as progress,
         recorded_run(settings.home, run_id, "reprocess", title, progress.run_url) as record,
     ):
@@ -179,10 +178,12 @@ async def published(report: BatchReport, target: str, run_id: str) -> BatchRepor
             if not report.stopped:
                 raise
     lines = (headline(report), totals(report), report.address, report.stopped)
-    await acreate_table_artifact(
-        table(report),
-        key="reprocess-report",
-        description="\n\n".join(line for line in lines if line),
+    await if_reachable(
+        lambda: acreate_table_artifact(
+            table(report),
+            key="reprocess-report",
+            description="\n\n".join(line for line in lines if line),
+        )
     )
     return report
 

@@ -14,12 +14,14 @@ async def cancelled_by_sigterm() -> AsyncIterator[None]:
     """Cancel the current task at SIGTERM, so that every context around it is left.
 
     Prefect's own handler raises wherever the main thread happens to be: in a task of which
-    nobody asks the result, its signal was lost.
+    nobody asks the result, its signal was lost. What comes while the task ends is ignored, until
+    Prefect puts its own handler back: it would interrupt the ending, and leave things behind.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None, "only in a coroutine"
     before = signal.getsignal(signal.SIGTERM)
     try:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel if task else loop.stop)
+        loop.add_signal_handler(signal.SIGTERM, cancel_once, task)
     except (ValueError, RuntimeError):  # not in the main thread, which alone gets signals
         yield
         return
@@ -27,7 +29,17 @@ async def cancelled_by_sigterm() -> AsyncIterator[None]:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if task.cancelling() else before)
+
+
+def cancel_once(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, unless it is about to end for that already.
+
+    A run that is cancelled in the UI learns of it twice: from the API, and by the signal of the
+    worker that has started it. So does one at Ctrl-C: the whole terminal gets that.
+    """
+    if not task.cancelling():
+        task.cancel()
 
 
 async def end(

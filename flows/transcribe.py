@@ -14,7 +14,6 @@ from flows.outage import if_reachable
 from flows.progress import ProgressReporter
 from flows.recording import Bench, missing, transcribe_recording
 from flows.summary import publish_summary
-from flows.termination import cancelled_by_sigterm
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from infra.settings_variable import apply_settings_variable
@@ -65,7 +64,6 @@ async def transcribe(
     settings = Settings()
     run_id = str(flow_run.id)
     async with (
-        cancelled_by_sigterm(),
         ProgressReporter(shown_name(media_url)) as progress,
         recorded_run(settings.home, run_id, "transcribe", media_url, progress.run_url) as record,
     ):

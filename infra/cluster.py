@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+import dask
+
 from infra.cluster_check import require_resources
 from infra.clusters.existing import ExistingCluster, open_existing
 from infra.clusters.gateway import open_gateway
@@ -16,7 +18,7 @@ from infra.clusters.kubernetes import open_kubernetes
 from infra.clusters.local import local_cluster, open_local, visible_gpus
 from infra.clusters.place import SETTING, ClusterPlace, cluster_place
 from infra.clusters.ssh import open_ssh
-from infra.clusters.workers import GPU, IO
+from infra.clusters.workers import GPU, IO, SHORT_LOGS
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
 
@@ -58,6 +60,7 @@ def open_cluster() -> AbstractContextManager[Any]:
     """
     settings = Settings()
     place, backend = chosen_backend(settings)
+    dask.config.set(SHORT_LOGS)  # for the client that the flow is about to make, whatever it is
     return backend(place, settings)
 
 

@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ from longform.transcript.output import ShownText, TranscribeOutput
 RunState = Literal[
     "running", "complete", "complete_with_damage", "incomplete", "failed", "stopped", "killed"
 ]
+DRAFT = ".tmp"  # what a process writes before it takes the place of the record
 MAX_RECORDS = 1_000  # the oldest go first; some 2 KB each
 
 
@@ -86,7 +87,7 @@ class RunRecorder:
         """Change fields of the record, and write it."""
         self.record = self.record.model_copy(update=changes)
         path = self._folder / f"{int(self.record.started_at_unix_sec):012d}-{self.record.run_id}"
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        draft = path.with_suffix(f".{os.getpid()}{DRAFT}")
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             draft.write_text(self.record.model_dump_json())
@@ -162,6 +163,14 @@ def records_folder(home: Path) -> Path:
 
 
 def _prune(folder: Path) -> None:
-    for path in sorted(folder.glob("*.json"))[:-MAX_RECORDS]:
+    """Remove the oldest records, and what processes were writing when they were killed."""
+    for path in (*sorted(folder.glob("*.json"))[:-MAX_RECORDS], *_left_drafts(folder)):
         with suppress(OSError):
             path.unlink()
+
+
+def _left_drafts(folder: Path) -> Iterator[Path]:
+    for path in folder.glob(f"*{DRAFT}"):
+        pid = path.stem.rpartition(".")[2]
+        if pid.isdecimal() and process_start(int(pid)) is None:
+            yield path

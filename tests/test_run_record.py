@@ -1,6 +1,7 @@
 """Records of runs: however a run ends, its record says so, and holds no secret."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ async def test_a_process_that_is_gone_was_killed(tmp_path: Path) -> None:
         ):
             recorder.update(**changes)
             assert [record.state for record in read_records(tmp_path)] == [state]
+
+
+async def test_what_a_killed_process_was_writing_goes(tmp_path: Path) -> None:
+    """The next run removes it; what a living process is writing stays."""
+    folder = records_folder(tmp_path)
+    folder.mkdir()
+    gone, living = folder / f"1-a.{2**22 + 1}.tmp", folder / f"1-b.{os.getppid()}.tmp"
+    gone.touch()
+    living.touch()
+    async with recorded_run(tmp_path, "id-1", "transcribe", SIGNED, ""):
+        assert list(folder.glob("*.tmp")) == [living]
 
 
 async def test_a_home_that_cannot_be_written_fails_no_run(tmp_path: Path) -> None:

@@ -20,7 +20,12 @@ MALLOC = {
     "MALLOC_ARENA_MAX": "2",
 }
 
-DASK_CONFIG = {
+# Dask keeps the last 1,000 messages to each neighbour, to look at when something is wrong with Dask
+# itself. A macro chunk is sent as 50 KB: that made 50 MB in the flow and again in the scheduler.
+NUM_KEPT_MESSAGES = 10
+SHORT_LOGS = {"distributed.admin.low-level-log-length": NUM_KEPT_MESSAGES}
+
+DASK_CONFIG = SHORT_LOGS | {
     "distributed.nanny.pre-spawn-environ": MALLOC,
     # Dask looks at every thread's stack 100 times a second, for pages that we do not serve.
     "distributed.worker.profile.enabled": False,
@@ -34,6 +39,7 @@ DASK_CONFIG = {
 LOST_WORKER = {"distributed.deploy.lost-worker-timeout": "10000 hours"}
 # The same for schedulers and workers that are configured by their environment alone.
 DASK_ENVIRONMENT = {
+    "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": str(NUM_KEPT_MESSAGES),
     "DASK_DISTRIBUTED__WORKER__RESOURCES": str(RESOURCES),
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__SCHEDULER__UNKNOWN_TASK_DURATION": "60s",

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from infra.server import ensure_server, stop_server
@@ -18,6 +19,22 @@ from tests.chaos.arena import (
     open_arena,
 )
 from tests.chaos.recordings import CHUNK_SEC, recordings
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of the points: every so many, so that each part has all kinds."""
+
+    number: int  # from 1
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Return the part that a text such as `2/4` names."""
+        number, of = (int(word) for word in text.split("/"))
+        if not 1 <= number <= of:
+            raise ValueError(f"{text} is no part: write 1/{of} to {of}/{of}")
+        return cls(number, of)
 
 
 def points(arena: Arena, whole: Undisturbed, count: int, num_whole: int) -> list[KillPoint]:
@@ -42,11 +59,11 @@ def points(arena: Arena, whole: Undisturbed, count: int, num_whole: int) -> list
     return list(dict.fromkeys(chosen))
 
 
-def campaign(arena: Arena, count: int, num_whole: int) -> Iterator[Verdict]:
+def campaign(arena: Arena, count: int, num_whole: int, part: "Part") -> Iterator[Verdict]:
     """Kill flow and worker in turn, and tell of each."""
     whole = arena.undisturbed()
     sys.stdout.write(f"{arena.media.name}: persisted steps of the whole job {whole.steps}\n")
-    for point in points(arena, whole, count, num_whole):
+    for point in points(arena, whole, count, num_whole)[part.number - 1 :: part.of]:
         verdict = arena.kill(point, whole)
         how = "survived" if verdict.is_good else str(verdict)
         sys.stdout.write(f"{arena.media.name}: {point}: {how}\n")
@@ -91,6 +108,9 @@ def main() -> int:
     parser.add_argument("--whole", type=int, default=3, help="whole jobs per recording and role")
     parser.add_argument("--only", default="", help="the recording of this name, and no other")
     parser.add_argument("--subflows", action="store_true", help="show each chunk as a flow run")
+    parser.add_argument(
+        "--part", type=Part.parse, default=Part(1, 1), help="1/4: the first of four parts of it"
+    )
     given = parser.parse_args()
     verdicts: dict[str, list[Verdict]] = {}
     with tempfile.TemporaryDirectory(prefix="longform-chaos-") as folder:
@@ -102,7 +122,9 @@ def main() -> int:
             for media in (one for one in recordings(base) if given.only in one.name):
                 place = base / media.stem
                 with open_arena(place, media, CHUNK_SEC, server, subflows=given.subflows) as arena:
-                    verdicts[media.name] = list(campaign(arena, given.count // 2, given.whole))
+                    verdicts[media.name] = list(
+                        campaign(arena, given.count // 2, given.whole, given.part)
+                    )
         finally:
             stop_server(base / "server")
     for line in table(verdicts):

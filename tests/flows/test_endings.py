@@ -55,11 +55,13 @@ class Place:
         return [*self.work.glob("*"), *temporary, *self.folder.rglob("*.partial")]
 
     @contextmanager
-    def command(self, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
-        """Run `longform transcribe` as a process of its own."""
+    def command(
+        self, *arguments: object, name: str = "transcribe"
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """Run a command of longform as a process of its own."""
         (self.folder / "tmp").mkdir(exist_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "transcribe", *map(str, arguments)],
+            [sys.executable, "-m", "cli", name, *map(str, arguments)],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(REPO_ROOT), "TMPDIR": str(self.folder / "tmp")},
             stderr=subprocess.PIPE,
@@ -172,16 +174,27 @@ def state_of(run_id: str) -> str:
     return str(run["state_type"])
 
 
-@pytest.mark.parametrize("cluster", ["external", pytest.param("local", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    ("cluster", "min_spooled"),
+    [("external", 3), ("external", 0), pytest.param("local", 3, marks=pytest.mark.full)],
+)
 def test_a_run_that_is_cancelled_in_the_ui(
-    place: Place, stage: Stage, matroska: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
+    place: Place,
+    stage: Stage,
+    matroska: Path,
+    cluster: str,
+    min_spooled: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Everything ends, on the workers too, and the run and what it started are closed."""
+    """Everything ends, on the workers too, and the run and what it started are closed.
+
+    While chunks are still cut, and when there is only one, which is on its way.
+    """
     if cluster == "local":
         monkeypatch.setenv("LONGFORM_CLUSTER", "local")
-    with place.command(matroska, *OPTIONS) as process:
+    with place.command(*((matroska, *OPTIONS) if min_spooled else (WELCOME, "-q"))) as process:
         wait_until(lambda: stage.engine_calls, "a call of the engine")
-        wait_until(lambda: len(place.spooled()) >= 3, "audio in the work store")
+        wait_until(lambda: len(place.spooled()) >= min_spooled, "audio in the work store")
         children = psutil.Process(process.pid).children(recursive=True)
         (run,) = ask(
             "flow_runs",

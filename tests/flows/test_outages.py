@@ -18,13 +18,15 @@ from distributed.protocol.pickle import loads
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.outage import is_outage, travelling
+from flows.reprocess import published
 from flows.transcribe import transcribe
 from infra.prefect_api import ServerAddress
 from longform.errors import ApiUnavailableError, ClusterLostError, InvariantError, OutputError
 from longform.params import TranscribeParams
+from longform.reprocess.report import BatchReport, Cost
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
-from tests.flows.test_endings import OPTIONS, PATIENCE_SEC, Place, wait_until
+from tests.flows.test_endings import PATIENCE_SEC, Place, wait_until
 from tests.support import cramped_engine
 from tests.support.small_disk import enlarge, small_disk
 from tests.support.weak_line import weak_line
@@ -42,12 +44,20 @@ with local_cluster(Settings()) as cluster:
 """
 
 
-@pytest.mark.parametrize("outage_sec", [5, pytest.param(60, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    ("command", "outage_sec"),
+    [
+        ("transcribe", 5),
+        pytest.param("transcribe", 60, marks=pytest.mark.full),
+        pytest.param("reprocess", 60, marks=pytest.mark.full),
+    ],
+)
 def test_the_api_is_away_for_a_while(
     stage: Stage,
     prefect_server: ServerAddress,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    command: str,
     outage_sec: int,
 ) -> None:
     """Chunks that end or begin meanwhile are not lost, and the run completes."""
@@ -55,7 +65,11 @@ def test_the_api_is_away_for_a_while(
     place = Place(tmp_path)
     with weak_line(urlsplit(prefect_server.api_url).port or 0) as line:
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{line.port}/api")
-        with place.command(WELCOME, *OPTIONS, "-o", tmp_path / "out") as process:
+        chunks = ("--macro-chunk-size-sec", "30")
+        if command == "reprocess":
+            chunks = ("--set", "macro_chunk_size_sec=30")
+        arguments = (WELCOME, *chunks, "-q", "-f", "txt", "-o", tmp_path / "out")
+        with place.command(*arguments, name=command) as process:
             wait_until(lambda: stage.engine_calls, "a call of the engine")
             line.take_away()
             (tmp_path / "go").touch()
@@ -67,6 +81,23 @@ def test_the_api_is_away_for_a_while(
     assert len(heard) == len(set(heard))
     assert (tmp_path / "out" / "welcome.txt").read_text()
     assert place.leftovers() == []
+
+
+async def test_the_report_of_a_bulk_run_needs_no_api(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the API is away at the very end, the table is not shown; the file is there."""
+
+    async def away(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("nobody listens")
+
+    monkeypatch.setattr("flows.reprocess.acreate_table_artifact", away)
+    report = BatchReport(
+        select="missing", dry_run=False, files=(), cost=Cost(), started_at="", duration_sec=1.0
+    )
+    out = tmp_path / "out"
+    written = await published(report, str(out), "run")
+    assert [str(path) for path in out.glob("reprocess-*.json")] == [written.address]
 
 
 async def test_the_disk_of_the_chunk_store_is_full(
