@@ -25,10 +25,12 @@ def speech_files(folder: Path, languages: frozenset[str]) -> list[Path]:
     return [folder / row["file"] for row in spoken if not languages or row["language"] in languages]
 
 
-def make_long(files: list[Path], duration_sec: float, target: Path) -> None:
-    """Write `files`, one after the other and again from the start, to a 16 kHz mono FLAC."""
+def make_long(
+    files: list[Path], duration_sec: float, target: Path, codec: str = "flac"
+) -> None:
+    """Write `files`, one after the other and again from the start, at 16 kHz in mono."""
     ffmpeg = [find_ffmpeg(), "-v", "error", "-nostdin", "-y"]
-    once = target.with_suffix(".wav")
+    once = target.with_name(f"{target.stem}-once.wav")
     inputs = [word for file in files for word in ("-i", str(file))]
     # The inputs differ in rate and channels; concat wants them equal.
     even = ";".join(
@@ -39,5 +41,5 @@ def make_long(files: list[Path], duration_sec: float, target: Path) -> None:
     graph = f"{even};{joined}concat=n={len(files)}:v=0:a=1[out]"
     subprocess.run([*ffmpeg, *inputs, "-filter_complex", graph, "-map", "[out]", once], check=True)
     repeat = ["-stream_loop", "-1", "-i", str(once), "-t", f"{duration_sec}"]
-    subprocess.run([*ffmpeg, *repeat, "-c:a", "flac", target], check=True)
+    subprocess.run([*ffmpeg, *repeat, "-c:a", codec, target], check=True)
     once.unlink()

@@ -17,6 +17,7 @@ START_TIME_TOLERANCE_SEC = 2.0  # start times move with the clock that they are 
 LOG_TAIL_LINES = 3
 STATE_FILE = "server.json"
 LOG_FILE = "server.log"
+APPLICATION = "infra.server_app:create_app"
 
 
 class ServerState(FrozenModel):
@@ -51,11 +52,11 @@ class ServerState(FrozenModel):
         return None if ended or drift_sec > START_TIME_TOLERANCE_SEC else process
 
 
-def start_process(home: Path) -> ServerState:
+def start_process(home: Path, application: str = APPLICATION) -> ServerState:
     """Start the server in the background, in a session of its own, and note it in `home`."""
     port = _free_port()
     # As `prefect server start --background` does it, without the process in between.
-    command = [sys.executable, "-m", "uvicorn", "--factory", "infra.server_app:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", application]
     command += ["--host", LOOPBACK_HOST, "--port", str(port), "--timeout-keep-alive", "30"]
     command += ["--timeout-graceful-shutdown", "5", "--log-level", "warning"]
     with (home / LOG_FILE).open("wb") as log:
