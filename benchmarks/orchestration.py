@@ -91,7 +91,7 @@ class Bench:
         }
         os.environ["PREFECT_HOME"] = str(scratch / "no-profile")
         os.environ.pop("PREFECT_API_URL", None)
-        start_process(self._home, "benchmarks.counting_server:create_app")
+        start_process(self._home, os.environ.get("DBGAPP","benchmarks.counting_server:create_app"))
         self._server = ensure_server(self._home)
         self._environment |= self._server.environment()
 
@@ -146,7 +146,10 @@ class Bench:
                 self._command(audio), env=environment, stdout=output, stderr=output, cwd=REPO_ROOT
             )
             flow.append(psutil.Process(process.pid))
-            exit_code = process.wait(RUN_TIMEOUT_SEC)
+            try:
+                exit_code = process.wait(RUN_TIMEOUT_SEC)
+            finally:
+                process.kill()  # of no effect where it has ended
             wall_sec = time.monotonic() - started
         if exit_code:
             raise SystemExit(f"the run failed:\n{log.read_text()[-LOG_TAIL_CHARS:]}")
