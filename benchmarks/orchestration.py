@@ -23,6 +23,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -91,7 +92,7 @@ class Bench:
         }
         os.environ["PREFECT_HOME"] = str(scratch / "no-profile")
         os.environ.pop("PREFECT_API_URL", None)
-        start_process(self._home, os.environ.get("DBGAPP","benchmarks.counting_server:create_app"))
+        start_process(self._home, "benchmarks.counting_server:create_app")
         self._server = ensure_server(self._home)
         self._environment |= self._server.environment()
 
@@ -121,7 +122,7 @@ class Bench:
             roles=roles,
             calls=self._take_calls(),
             rows={
-                table: now[table] - rows[table] for table in sorted(now) if now[table] > rows[table]
+                table: now[table] - rows.get(table, 0) for table in sorted(now)
             },
             database_bytes=now["bytes"] - rows["bytes"],
         )
@@ -177,7 +178,8 @@ class Bench:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdin is not None
         try:
             yield process.stdout.readline().strip(), psutil.Process(process.pid)
         finally:
@@ -197,8 +199,10 @@ class Bench:
                 name: database.execute(f'select count(*) from "{name}"').fetchone()[0]
                 for (name,) in names.fetchall()
             }
-            pages = database.execute("select page_count * page_size from pragma_page_count(), pragma_page_size()")
-            return counts | {"bytes": pages.fetchone()[0]}
+            kinds = database.execute("select event, count(*) from events group by event")
+            counts |= {f"events.{name}": many for name, many in kinds.fetchall()}
+            size = "select page_count * page_size from pragma_page_count(), pragma_page_size()"
+            return counts | {"bytes": database.execute(size).fetchone()[0]}
 
 
 def workers_of(cluster: psutil.Process) -> Iterator[psutil.Process]:
@@ -344,7 +348,7 @@ def main() -> None:
 
 def slopes(runs: Sequence[Run]) -> Iterator[Slope]:
     """Yield every pair of neighbouring lengths of the same kind of run."""
-    for short, long in zip(runs, runs[1:], strict=False):
+    for short, long in pairwise(runs):
         if (short.way, short.access) == (long.way, long.access):
             yield Slope(short, long)
 

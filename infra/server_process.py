@@ -17,6 +17,8 @@ START_TIME_TOLERANCE_SEC = 2.0  # start times move with the clock that they are 
 LOG_TAIL_LINES = 3
 STATE_FILE = "server.json"
 LOG_FILE = "server.log"
+BATCH_SIZE = 500  # events that are written together
+FLUSH_SEC = 1  # that an event waits for others, in seconds; Prefect wants a whole number
 APPLICATION = "infra.server_app:create_app"
 
 
@@ -82,6 +84,11 @@ def _server_environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_UI_API_URL": address.api_url,  # the pages would ask port 4200 otherwise
         "PREFECT_UI_STATIC_DIRECTORY": str(home / "prefect" / "ui"),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # Task runs come as events. By default each is a transaction of its own.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": str(BATCH_SIZE),
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": str(FLUSH_SEC),
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": str(BATCH_SIZE),
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": str(FLUSH_SEC),
     }
 
 

@@ -39,7 +39,9 @@ class SqliteInTurns(AioSqliteConfiguration):
         self, session: AsyncSession, with_for_update: bool = False
     ) -> AsyncIterator[AsyncSessionTransaction]:
         """Begin a transaction when it has its turn; one inside of another has it already."""
-        async with self._in_turn(), super().begin_transaction(session, with_for_update) as begun:
+        # Immediate, always: one that reads first and writes then is refused where anything was
+        # written in between, and Prefect's recorders write all the time.
+        async with self._in_turn(), super().begin_transaction(session, True) as begun:
             yield begun
 
     @asynccontextmanager
