@@ -121,9 +121,7 @@ class Bench:
             wall_sec=wall_sec,
             roles=roles,
             calls=self._take_calls(),
-            rows={
-                table: now[table] - rows.get(table, 0) for table in sorted(now)
-            },
+            rows={table: now[table] - rows.get(table, 0) for table in sorted(now)},
             database_bytes=now["bytes"] - rows["bytes"],
         )
 

@@ -25,9 +25,7 @@ def speech_files(folder: Path, languages: frozenset[str]) -> list[Path]:
     return [folder / row["file"] for row in spoken if not languages or row["language"] in languages]
 
 
-def make_long(
-    files: list[Path], duration_sec: float, target: Path, codec: str = "flac"
-) -> None:
+def make_long(files: list[Path], duration_sec: float, target: Path, codec: str = "flac") -> None:
     """Write `files`, one after the other and again from the start, at 16 kHz in mono."""
     ffmpeg = [find_ffmpeg(), "-v", "error", "-nostdin", "-y"]
     once = target.with_name(f"{target.stem}-once.wav")

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.utilities.annotations import quote
 
 from infra.stopping import stoppable
 from infra.telemetry import publisher
@@ -15,26 +16,21 @@ from longform.settings import Settings
 from longform.transcript.segment import ChunkResult
 from tasks.macro_chunk import transcribe_chunk
 from tasks.retries import retrying
-
-
-class Sealed:
-    """What Prefect hands on without a look inside: it would search every word for futures."""
-
-    def __init__(self, value: ChunkResult | ChunkHeld) -> None:
-        self.value = value
+from tasks.unsearched import unsearched
 
 
 @flow(name="macro_chunk", flow_run_name="{job.label}", persist_result=False)
-async def macro_chunk(job: MacroChunkJob) -> Sealed:
+async def macro_chunk(job: MacroChunkJob) -> quote[ChunkResult | ChunkHeld]:
     """Transcribe one macro chunk and keep its result."""
-    return Sealed(await transcribe_chunk(job, Settings(), publisher(job.run_id)))
+    result = await transcribe_chunk(unsearched(job), Settings(), publisher(job.run_id))
+    return quote(result)  # or Prefect would look for futures in every word of it
 
 
 @task(name="macro_chunk", task_run_name="{job.label}", cache_policy=NO_CACHE, persist_result=False)
 async def chunk_as_subflow(job: MacroChunkJob, address: Entry | None) -> ChunkResult | ChunkHeld:
     """Run the subflow inside a worker of the cluster; this is what the parent sends."""
     with _at_work(job, address):
-        return (await macro_chunk(job)).value
+        return (await macro_chunk(job)).unquote()
 
 
 @task(

@@ -21,9 +21,11 @@ import cloudpickle
 from distributed import Client
 from prefect import Task
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext, hydrated_context, serialize_context
+from prefect.context import hydrated_context, serialize_context
 from prefect.task_engine import run_task_async
 from prefect_dask.task_runners import PrefectDaskFuture
+
+from infra.run_context import forgetting_results
 
 MAX_CONTEXTS = 4  # of different runs, kept in a worker process
 
@@ -74,13 +76,7 @@ def run_sent_task(
 
 
 def _run(task: Task[..., Any], task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
-    run = FlowRunContext.get()
-    assert run is not None, "a context is sent from within a flow"
-    # What Prefect notes of results in a flow run would otherwise stay for as long as the process.
-    fresh = run.model_copy(
-        update={"run_results": {}, "task_run_assets": {}, "task_run_dynamic_keys": {}}
-    )
-    with fresh:
+    with forgetting_results():
         state: Any = asyncio.run(
             run_task_async(task, task_run_id, parameters=parameters, return_type="state")
         )
