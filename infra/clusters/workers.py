@@ -20,6 +20,12 @@ MALLOC = {
     "MALLOC_ARENA_MAX": "2",
 }
 
+# By default a scheduler remembers its last 1,000 tasks with all that they were given, for pages
+# that we do not serve: 100 kB each.
+FORGETFUL = {
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.diagnostics.computations.max-history": 1,
+}
 DASK_CONFIG = {
     "distributed.nanny.pre-spawn-environ": MALLOC,
     # Dask looks at every thread's stack 100 times a second, for pages that we do not serve.
@@ -27,6 +33,7 @@ DASK_CONFIG = {
     # What an adaptive cluster takes a macro chunk for until it has seen one end. At the
     # default of half a second, ten waiting chunks ask for one worker.
     "distributed.scheduler.unknown-task-duration": "60s",
+    **FORGETFUL,
 }
 # A worker process that dies is started again by its nanny. Dask would look 15 s later whether the
 # worker is back, and close that nanny for good where it is not: on a busy machine, or because it
@@ -37,6 +44,8 @@ DASK_ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__RESOURCES": str(RESOURCES),
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__SCHEDULER__UNKNOWN_TASK_DURATION": "60s",
+    "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "100",
+    "DASK_DISTRIBUTED__DIAGNOSTICS__COMPUTATIONS__MAX_HISTORY": "1",
 }
 
 # What holds for this machine alone: another host has folders, programs and cores of its own.
