@@ -75,7 +75,7 @@ class ChunkAttempts:
         try:
             return await outcome(future)
         except asyncio.CancelledError:
-            dask_future: Future[Any] = future.wrapped_future  # type: ignore[attr-defined]
+            dask_future: Future[Any] = future.wrapped_future
             dask_future.cancel()  # it may not have started yet
             await asyncio.shield(
                 close_task_run(future.task_run_id, "the run has ended", cancelled=True)

@@ -20,7 +20,7 @@ from tasks.unsearched import unsearched
 
 
 @flow(name="macro_chunk", flow_run_name="{job.label}", persist_result=False)
-async def macro_chunk(job: MacroChunkJob) -> quote[ChunkResult | ChunkHeld]:
+async def macro_chunk(job: MacroChunkJob) -> quote:
     """Transcribe one macro chunk and keep its result."""
     result = await transcribe_chunk(unsearched(job), Settings(), publisher(job.run_id))
     return quote(result)  # or Prefect would look for futures in every word of it
@@ -30,7 +30,8 @@ async def macro_chunk(job: MacroChunkJob) -> quote[ChunkResult | ChunkHeld]:
 async def chunk_as_subflow(job: MacroChunkJob, address: Entry | None) -> ChunkResult | ChunkHeld:
     """Run the subflow inside a worker of the cluster; this is what the parent sends."""
     with _at_work(job, address):
-        return (await macro_chunk(job)).unquote()
+        result: ChunkResult | ChunkHeld = (await macro_chunk(job)).unquote()
+        return result
 
 
 @task(

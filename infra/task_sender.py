@@ -72,7 +72,8 @@ def run_sent_task(
     """Run a task in a worker, as part of the flow run whose context it is; return its state."""
     module, name = place
     task: Task[..., Any] = getattr(import_module(module), name)
-    return _contexts.get(context).copy().run(_run, task, task_run_id, parameters)
+    state: State[Any] = _contexts.get(context).copy().run(_run, task, task_run_id, parameters)
+    return state
 
 
 def _run(task: Task[..., Any], task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
