@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access pictures docs command-page faults hostile fuzz chaos clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-orchestration bench-capacity pictures docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -88,6 +88,12 @@ bench-tuning: $(STAMP)  ## What batch, chunk sizes and slots do (LONGFORM_MEDIA)
 
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.access $(ARGS)
+
+bench-orchestration: $(STAMP)  ## What surrounds the engine: CPU by role, calls, records (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.orchestration $(ARGS)
+
+bench-capacity: $(STAMP)  ## A model of what a night or an archive takes; measures nothing
+	@$(BIN)/python -m benchmarks.capacity $(ARGS)
 
 command-page: $(STAMP)  ## Write docs/command.md from the help of the command
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null
