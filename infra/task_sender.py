@@ -77,10 +77,9 @@ def run_sent_task(
 
 
 def _run(task: Task[..., Any], task_run_id: UUID, parameters: dict[str, Any]) -> State[Any]:
+    running: Any = run_task_async(task, task_run_id, parameters=parameters, return_type="state")
     with forgetting_results():
-        state: Any = asyncio.run(
-            run_task_async(task, task_run_id, parameters=parameters, return_type="state")
-        )
+        state: State[Any] = asyncio.run(running)
     return state
 
 
