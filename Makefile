@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-orchestration bench-capacity pictures docs command-page faults hostile fuzz chaos clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-orchestration bench-decoding bench-capacity pictures docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -91,6 +91,9 @@ bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LO
 
 bench-orchestration: $(STAMP)  ## What surrounds the engine: CPU by role, calls, records (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.orchestration $(ARGS)
+
+bench-decoding: $(STAMP)  ## CPU of decoding next to plain ffmpeg (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.decoding $(ARGS)
 
 bench-capacity: $(STAMP)  ## A model of what a night or an archive takes; measures nothing
 	@$(BIN)/python -m benchmarks.capacity $(ARGS)
