@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-scale bench-cache bench-memory bench-latency bench-pipelining bench-backfill pictures docs command-page faults hostile fuzz chaos clean
+.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-scale bench-cache bench-memory bench-latency bench-pipelining bench-backfill bench-orchestration bench-decoding bench-capacity pictures docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -108,6 +108,15 @@ bench-pipelining: $(STAMP)  ## How busy the engine is, and how full its batches 
 
 bench-backfill: $(STAMP)  ## A thousand files in one bulk run (ARGS="--database postgres --subflows")
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)
+
+bench-orchestration: $(STAMP)  ## What surrounds the engine: CPU by role, calls, records (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.orchestration $(ARGS)
+
+bench-decoding: $(STAMP)  ## CPU of decoding next to plain ffmpeg (LONGFORM_MEDIA)
+	@$(BIN)/python -m benchmarks.decoding $(ARGS)
+
+bench-capacity: $(STAMP)  ## A model of what a night or an archive takes; measures nothing
+	@$(BIN)/python -m benchmarks.capacity $(ARGS)
 
 command-page: $(STAMP)  ## Write docs/command.md from the help of the command
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null

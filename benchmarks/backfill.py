@@ -23,8 +23,8 @@ from typing import Any
 import psutil
 
 from benchmarks.many_files import REPO_ROOT, make_library, write_list
+from benchmarks.moments import Moment, Role, Watch
 from benchmarks.postgres import postgres
-from benchmarks.roles import Moment, Role, Watch
 from infra.prefect_api import ServerAddress
 from infra.server import ensure_server, stop_server
 from infra.server_process import LOG_FILE, read_state

@@ -26,9 +26,9 @@ def speech_files(folder: Path, languages: frozenset[str]) -> list[Path]:
 
 
 def make_long(files: list[Path], duration_sec: float, target: Path) -> None:
-    """Write `files`, one after the other and again from the start, to 16 kHz mono WAV or FLAC."""
+    """Write `files`, one after the other and again from the start, as 16 kHz mono FLAC or PCM."""
     ffmpeg = [find_ffmpeg(), "-v", "error", "-nostdin", "-y"]
-    once = target.with_name(f"once-{target.stem}.wav")
+    once = target.with_name(f"{target.stem}-once.wav")
     inputs = [word for file in files for word in ("-i", str(file))]
     # The inputs differ in rate and channels; concat wants them equal.
     even = ";".join(
@@ -39,6 +39,6 @@ def make_long(files: list[Path], duration_sec: float, target: Path) -> None:
     graph = f"{even};{joined}concat=n={len(files)}:v=0:a=1[out]"
     subprocess.run([*ffmpeg, *inputs, "-filter_complex", graph, "-map", "[out]", once], check=True)
     repeat = ["-stream_loop", "-1", "-i", str(once), "-t", f"{duration_sec}"]
-    codec = {".flac": "flac", ".wav": "pcm_s16le"}[target.suffix]
+    codec = "flac" if target.suffix == ".flac" else "pcm_s16le"
     subprocess.run([*ffmpeg, *repeat, "-c:a", codec, target], check=True)
     once.unlink()

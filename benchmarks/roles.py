@@ -1,72 +1,95 @@
-"""What each process of a long run costs while it goes on, by the part that it plays."""
+"""CPU seconds and memory by what a process is for: flow, workers, scheduler, server, decoding."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import psutil
 
-LOOK_SEC = 0.5  # between two looks at how far the run is
+SAMPLE_SEC = 0.2
+DECODING = "decoding"  # the children of the others: each of them is an ffmpeg
+
+Find = Callable[[], Sequence[psutil.Process]]
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
-    """A process, and whether what its children take is its own."""
+class RoleCost:
+    """What one role took. CPU in seconds, sizes in bytes (resident, summed over its processes)."""
 
-    process: psutil.Process
-    with_children: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What a run had used when so many files had ended; by role, in bytes and seconds."""
-
-    num_done: int
-    private_bytes: Mapping[str, int]  # USS of the process itself, without its children
-    cpu_sec: Mapping[str, float]
+    cpu_sec: float
+    first_bytes: int
+    last_bytes: int
+    peak_bytes: int
 
 
-class Watch(threading.Thread):
-    """Takes a moment each time that `every` more files have ended."""
+class RoleWatch(threading.Thread):
+    """Samples the processes of every role while its context lasts.
 
-    def __init__(self, roles: Mapping[str, Role], num_done: Callable[[], int], every: int) -> None:
+    Args:
+        roles: how to find the processes of each role; what is found once is not looked for again
+            while it lives.
+    """
+
+    def __init__(self, roles: Mapping[str, Find]) -> None:
         super().__init__(daemon=True)
         self._roles = roles
-        self._num_done = num_done
-        self._every = every
         self._done = threading.Event()
-        self.moments: list[Moment] = [self._moment(0)]
+        self._begun: dict[tuple[str, int], tuple[float, float]] = {}
+        self._now: dict[tuple[str, int], tuple[float, float]] = {}
+        self._bytes: dict[str, list[int]] = {role: [] for role in roles}
 
-    def run(self) -> None:
-        """Look until told to stop."""
-        following = self._every
-        while not self._done.wait(LOOK_SEC):
-            if (number := self._num_done()) >= following:
-                self.moments.append(self._moment(number))
-                following = number - number % self._every + self._every
+    def __enter__(self) -> Self:
+        self._sample(is_first=True)
+        self.start()
+        return self
 
-    def stop(self) -> None:
-        """Stop, and wait for the last look."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._done.set()
         self.join()
+        self._sample()
 
-    def _moment(self, number: int) -> Moment:
-        private, cpu = dict[str, int](), dict[str, float]()
-        for name, role in self._roles.items():
-            try:
-                private[name] = int(role.process.memory_full_info().uss)
-                cpu[name] = _cpu_sec(role)
-            except psutil.Error:  # it has just ended
-                continue
-        return Moment(number, private, cpu)
+    def run(self) -> None:
+        """Sample until the context is left."""
+        while not self._done.wait(SAMPLE_SEC):
+            self._sample()
 
+    def costs(self) -> dict[str, RoleCost]:
+        """Return what each role has taken, and what its children have as `DECODING`."""
+        own = dict.fromkeys(self._roles, 0.0)
+        children = 0.0
+        for place, (cpu_sec, children_sec) in self._now.items():
+            before = self._begun.get(place, (0.0, 0.0))
+            own[place[0]] += cpu_sec - before[0]
+            children += children_sec - before[1]
+        found = {
+            role: RoleCost(own[role], sizes[0], sizes[-1], max(sizes))
+            for role, sizes in self._bytes.items()
+            if sizes
+        }
+        return found | {DECODING: RoleCost(children, 0, 0, 0)}
 
-def _cpu_sec(role: Role) -> float:
-    if role.with_children:
-        return _tree_cpu_sec(role.process)
-    return sum(role.process.cpu_times()[:2])
-
-
-def _tree_cpu_sec(process: psutil.Process) -> float:
-    """Return the CPU time of a process and its children, also of those that have ended."""
-    return sum(process.cpu_times()[:4]) + sum(map(_tree_cpu_sec, process.children()))
+    def _sample(self, *, is_first: bool = False) -> None:
+        for role, find in self._roles.items():
+            total = 0
+            for process in find():
+                try:
+                    times = process.cpu_times()
+                    total += process.memory_info().rss
+                except psutil.Error:  # it has just ended
+                    continue
+                place = (role, process.pid)
+                self._now[place] = (
+                    times.user + times.system,
+                    times.children_user + times.children_system,
+                )
+                if is_first:
+                    self._begun[place] = self._now[place]
+            if total:
+                self._bytes[role].append(total)

@@ -4,11 +4,10 @@ import asyncio
 from concurrent.futures import Future
 from typing import Any, cast
 
-import dask
 from distributed import KilledWorker
 
 from flows.cluster import RunCluster
-from flows.macro_chunk import run_macro_chunk
+from flows.macro_chunk import chunk_as_subflow, chunk_as_task
 from flows.orphans import close_task_run
 from flows.outage import is_outage, wait_for_api
 from flows.outcome import outcome
@@ -66,13 +65,17 @@ class ChunkAttempts:
                 return ended
 
     async def _attempt(self, job: MacroChunkJob) -> ChunkResult | ChunkHeld | BaseException:
-        slot = {GPU: 1 / self._settings.slots_per_worker}
-        with dask.annotate(resources=slot, priority=-self._order):
-            future = run_macro_chunk.submit(job, job.address, as_subflow=self._settings.subflows)
+        sender = await self._cluster.sender()
+        future = sender.send(
+            chunk_as_subflow if self._settings.subflows else chunk_as_task,
+            {"job": job, "address": job.address},
+            resources={GPU: 1 / self._settings.slots_per_worker},
+            priority=-self._order,
+        )
         try:
             return await outcome(future)
         except asyncio.CancelledError:
-            dask_future: Future[Any] = future.wrapped_future  # type: ignore[attr-defined]
+            dask_future: Future[Any] = future.wrapped_future
             dask_future.cancel()  # it may not have started yet
             await asyncio.shield(
                 close_task_run(future.task_run_id, "the run has ended", cancelled=True)

@@ -11,8 +11,8 @@ from flows.dispatch import reason
 from flows.file_places import FilePlaces
 from flows.host_limits import HostLimits
 from flows.recording import Bench, Transcribed, gaps, missing, transcribe_recording
-from flows.run_results import forget_gone_results
 from flows.termination import end
+from infra.run_context import forgetting_results
 from infra.telemetry import recording_run_id
 from longform.errors import (
     EngineUnavailableError,
@@ -32,6 +32,7 @@ from longform.settings import Settings
 from longform.transcript.output import Status
 from longform.workplace import open_workplace
 from tasks.replace import leave_failure, replace_transcript
+from tasks.unsearched import unsearched
 
 # What is wrong with the machine, the cluster or the disk is wrong for every file that follows.
 STOPPING = (EnvironmentFaultError, OutputError, WeightsError)
@@ -95,7 +96,6 @@ class Batch:
                     record = await self._record(task, in_flight.pop(task))
                     self.records.append(record)
                     self.bench.progress.ended(record)
-                forget_gone_results()
         except STOPPING as error:
             return error
         finally:
@@ -131,6 +131,10 @@ class Batch:
         return {task for task in tasks if task.done()}
 
     async def _file(self, chosen: Chosen, places: FilePlaces) -> FileRecord:
+        with forgetting_results():
+            return await self._transcribed(chosen, places)
+
+    async def _transcribed(self, chosen: Chosen, places: FilePlaces) -> FileRecord:
         started_sec = time.monotonic()
         entry = chosen.entry
         progress = self.bench.progress.recording(chosen.number, shown_name(entry.media_url))
@@ -160,7 +164,10 @@ class Batch:
             await self._note(chosen, why, IncompleteTranscriptError.__name__)
             return record.model_copy(update={"outcome": "incomplete", "reason": why})
         output, change = await replace_transcript(
-            done.output, self.options.formats, chosen.place, with_page=self.options.with_changes
+            unsearched(done.output),
+            self.options.formats,
+            chosen.place,
+            with_page=self.options.with_changes,
         )
         return record.model_copy(update={"files": output.files, "change": change})
 

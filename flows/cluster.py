@@ -16,6 +16,7 @@ from infra.cluster import require_resources
 from infra.cluster_check import require_fit_workers
 from infra.engine_plugin import load_engines
 from infra.stopping import stop_everywhere
+from infra.task_sender import TaskSender
 from infra.telemetry import subscription
 from longform.errors import ClusterLostError, EnvironmentFaultError
 from longform.progress import ChunkEvent
@@ -38,6 +39,7 @@ class RunCluster:
         self._run_id = run_id
         self._settings = settings
         self._opening: asyncio.Task[Client] | None = None
+        self._sender: TaskSender | None = None
         self._loading: dict[EngineSpec, asyncio.Task[None]] = {}
         self._listeners: dict[str, Listener] = {}
         self._opened = asyncio.Event()
@@ -77,6 +79,17 @@ class RunCluster:
     async def opened(self) -> None:
         """Return once the cluster is open; never, where nobody opens it."""
         await self._opened.wait()
+
+    async def sender(self) -> TaskSender:
+        """Return what sends tasks to the cluster, which is opened on the first call.
+
+        Raises:
+            EnvironmentFaultError: as `client`.
+        """
+        client = await self.client()
+        if self._sender is None:
+            self._sender = TaskSender(client)
+        return self._sender
 
     async def watch(self) -> None:
         """Watch the cluster, once it is open; never returns.

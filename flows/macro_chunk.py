@@ -1,7 +1,11 @@
 """The subflow `macro_chunk`: one macro chunk, visible in the UI as a run of its own."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.utilities.annotations import quote
 
 from flows.outage import travelling
 from infra.stopping import stoppable
@@ -12,24 +16,41 @@ from longform.media.address_book import Entry
 from longform.settings import Settings
 from longform.transcript.segment import ChunkResult
 from tasks.macro_chunk import transcribe_chunk
+from tasks.retries import retrying
+from tasks.unsearched import unsearched
 
 
 @flow(name="macro_chunk", flow_run_name="{job.label}", persist_result=False)
-async def macro_chunk(job: MacroChunkJob) -> ChunkResult | ChunkHeld:
+async def macro_chunk(job: MacroChunkJob) -> quote:
     """Transcribe one macro chunk and keep its result."""
-    return await transcribe_chunk(job, Settings(), publisher(job.run_id))
+    result = await transcribe_chunk(unsearched(job), Settings(), publisher(job.run_id))
+    return quote(result)  # or Prefect would look for futures in every word of it
 
 
 @task(name="macro_chunk", task_run_name="{job.label}", cache_policy=NO_CACHE, persist_result=False)
-async def run_macro_chunk(
-    job: MacroChunkJob, address: Entry | None, *, as_subflow: bool
-) -> ChunkResult | ChunkHeld:
-    """Run the subflow inside a worker of the cluster; this is what the parent submits.
+async def chunk_as_subflow(job: MacroChunkJob, address: Entry | None) -> ChunkResult | ChunkHeld:
+    """Run the subflow inside a worker of the cluster; this is what the parent sends."""
+    with _at_work(job, address):
+        result: ChunkResult | ChunkHeld = (await travelling(macro_chunk(job))).unquote()
+        return result
 
-    Prefect stores the parameters of the subflow, so a signed address comes here, beside the job.
-    """
+
+@task(
+    name="macro_chunk",
+    task_run_name="{job.label}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    **retrying,
+)
+async def chunk_as_task(job: MacroChunkJob, address: Entry | None) -> ChunkResult | ChunkHeld:
+    """Transcribe one macro chunk in the one task run that the parent sends: less to pay for."""
+    with _at_work(job, address):
+        return await transcribe_chunk.fn(job, Settings(), publisher(job.run_id))
+
+
+@contextmanager
+def _at_work(job: MacroChunkJob, address: Entry | None) -> Iterator[None]:
+    # Prefect stores the parameters of the subflow, so a signed address comes beside the job.
     address_book.enter(address)
     with stoppable(job.execution):
-        if as_subflow:
-            return await travelling(macro_chunk(job))
-        return await transcribe_chunk(job, Settings(), publisher(job.run_id))
+        yield

@@ -2,8 +2,6 @@
 
 from collections.abc import AsyncIterator, Container
 
-import dask
-
 from flows.cluster import RunCluster
 from flows.outcome import result
 from infra.cluster import IO
@@ -26,10 +24,18 @@ def planned_chunks(
     """
 
     async def find(boundary_sample: int) -> Split:
-        await cluster.client()
-        with dask.annotate(resources={IO: 1}, priority=-run.order):
-            address = address_book.entry(run.recording.source.url)
-            future = find_split.submit(run.recording, boundary_sample, run.params, address)
+        sender = await cluster.sender()
+        future = sender.send(
+            find_split,
+            {
+                "recording": run.recording,
+                "boundary_sample": boundary_sample,
+                "params": run.params,
+                "address": address_book.entry(run.recording.source.url),
+            },
+            resources={IO: 1},
+            priority=-run.order,
+        )
         return await result(future)
 
     windowed = run.recording.media.access == "windowed"

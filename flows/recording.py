@@ -30,6 +30,7 @@ from tasks.engine_choice import choose_engine
 from tasks.join import join
 from tasks.probe import probe
 from tasks.source import open_source, require_unchanged
+from tasks.unsearched import unsearched
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ async def transcribe_recording(
         turns = await speaker_turns(run, settings, progress, scratch_dir, use_cache=use_cache)
     progress.stage("writing")
     duration_sec = time.monotonic() - started_sec
-    output = await join(run, outcomes.channels, turns, duration_sec, media_link)
+    channels = unsearched(outcomes.channels)
+    output = await join(run, channels, unsearched(turns), duration_sec, media_link)
     return Transcribed(output.model_copy(update={"run_url": progress.run_url}), outcomes)
 
 

@@ -39,6 +39,7 @@ from longform.workplace import open_workplace
 from tasks.choice import choose_files
 from tasks.report import write_report
 from tasks.sources import list_sources
+from tasks.unsearched import unsearched
 
 
 def run_name() -> str:
@@ -116,7 +117,7 @@ async def reprocess(
             entries = await list_sources(lists, desk)
             progress.stage(f"looking at {len(entries)} files")
             chooser = Chooser(select, params, target, desk, EngineChoices(settings), host_limit)
-            verdicts = await choose_files(chooser, entries, limit)
+            verdicts = await choose_files(chooser, unsearched(entries), limit)
         if not dry_run:
             async with RunCluster(run_id, settings) as cluster:
                 bench = BatchBench(run_id, settings, cluster, progress, host_limit)
@@ -173,7 +174,7 @@ async def published(report: BatchReport, target: str, run_id: str) -> BatchRepor
     """
     if not report.dry_run:
         try:
-            report = await write_report(report, target, run_id)
+            report = await write_report(unsearched(report), target, run_id)
         except LongformError:
             if not report.stopped:
                 raise

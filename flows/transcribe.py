@@ -24,6 +24,7 @@ from longform.run_record import recorded_run
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
 from longform.workplace import open_workplace
+from tasks.unsearched import unsearched
 from tasks.write import write_outputs
 
 DEFAULT_PARAMS = TranscribeParams()
@@ -78,7 +79,7 @@ async def transcribe(
                 with_page="html" in output_formats,
             )
         target = settings.output_target(output_dir, deployed=deployment.id is not None)
-        output = await write_outputs(done.output, output_formats, target)
+        output = await write_outputs(unsearched(done.output), output_formats, target)
         record.finish(output)
         await if_reachable(lambda: publish_summary(output, done.outcomes))
         progress.stage("done")

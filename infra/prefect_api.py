@@ -35,6 +35,8 @@ class ServerAddress(FrozenModel):
                 "DO_NOT_TRACK": "1",
                 # SQLite answers 503 while another process writes; the client then tries again.
                 "PREFECT_CLIENT_MAX_RETRIES": "10",
+                # Our server has no such protection, and every client would ask it for a token.
+                "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
             }
         return values
 

@@ -57,6 +57,19 @@ def create_app() -> FastAPI:
     """Return Prefect's application with the middleware around it."""
     from prefect.server.api.server import create_app as prefect_app
 
+    use_sqlite_in_turns()
     app = prefect_app()
     app.add_middleware(RetrySoon)
     return app
+
+
+def use_sqlite_in_turns() -> None:
+    """Have Prefect's server open SQLite so that writers take turns; Postgres is left alone."""
+    from prefect.server.database.dependencies import set_database_config
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+    from infra.sqlite_turns import SqliteInTurns
+
+    url = str(PREFECT_API_DATABASE_CONNECTION_URL.value())
+    if url.startswith("sqlite"):
+        set_database_config(SqliteInTurns(connection_url=url))

@@ -17,6 +17,9 @@ START_TIME_TOLERANCE_SEC = 2.0  # start times move with the clock that they are 
 LOG_TAIL_LINES = 3
 STATE_FILE = "server.json"
 LOG_FILE = "server.log"
+BATCH_SIZE = 500  # events that are written together
+FLUSH_SEC = 1  # that an event waits for others, in seconds; Prefect wants a whole number
+APPLICATION = "infra.server_app:create_app"
 
 
 class ServerState(FrozenModel):
@@ -51,11 +54,11 @@ class ServerState(FrozenModel):
         return None if ended or drift_sec > START_TIME_TOLERANCE_SEC else process
 
 
-def start_process(home: Path) -> ServerState:
+def start_process(home: Path, application: str = APPLICATION) -> ServerState:
     """Start the server in the background, in a session of its own, and note it in `home`."""
     port = _free_port()
     # As `prefect server start --background` does it, without the process in between.
-    command = [sys.executable, "-m", "uvicorn", "--factory", "infra.server_app:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", application]
     command += ["--host", LOOPBACK_HOST, "--port", str(port), "--timeout-keep-alive", "30"]
     command += ["--timeout-graceful-shutdown", "5", "--log-level", "warning"]
     with (home / LOG_FILE).open("wb") as log:
@@ -81,6 +84,11 @@ def _server_environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_UI_API_URL": address.api_url,  # the pages would ask port 4200 otherwise
         "PREFECT_UI_STATIC_DIRECTORY": str(home / "prefect" / "ui"),
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # Task runs come as events. By default each is a transaction of its own.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": str(BATCH_SIZE),
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": str(FLUSH_SEC),
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": str(BATCH_SIZE),
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": str(FLUSH_SEC),
     }
 
 

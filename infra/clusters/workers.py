@@ -20,10 +20,15 @@ MALLOC = {
     "MALLOC_ARENA_MAX": "2",
 }
 
-# Dask keeps the last 1,000 messages to each neighbour, to look at when something is wrong with Dask
-# itself. A macro chunk is sent as 50 KB: that made 50 MB in the flow and again in the scheduler.
+# Dask keeps the last 1,000 messages to each neighbour, and a scheduler its last 1,000 tasks with
+# all that they were given, to look at when something is wrong with Dask itself. A macro chunk is
+# sent as 50 KB: that made 50 MB in the flow and more in the scheduler.
 NUM_KEPT_MESSAGES = 10
-SHORT_LOGS = {"distributed.admin.low-level-log-length": NUM_KEPT_MESSAGES}
+NUM_KEPT_COMPUTATIONS = 1
+SHORT_LOGS = {
+    "distributed.admin.low-level-log-length": NUM_KEPT_MESSAGES,
+    "distributed.diagnostics.computations.max-history": NUM_KEPT_COMPUTATIONS,
+}
 
 DASK_CONFIG = SHORT_LOGS | {
     "distributed.nanny.pre-spawn-environ": MALLOC,
@@ -43,6 +48,7 @@ DASK_ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__RESOURCES": str(RESOURCES),
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__SCHEDULER__UNKNOWN_TASK_DURATION": "60s",
+    "DASK_DISTRIBUTED__DIAGNOSTICS__COMPUTATIONS__MAX_HISTORY": str(NUM_KEPT_COMPUTATIONS),
 }
 
 # What holds for this machine alone: another host has folders, programs and cores of its own.

@@ -35,6 +35,8 @@ def join_channels(channels: Sequence[ChannelChunks]) -> Transcript:
 
 
 def _labelled(transcript: Transcript, channel: int | None) -> Transcript:
+    if channel is None:
+        return transcript
     label = {"channel": channel}
     return transcript.model_copy(
         update={

@@ -100,6 +100,15 @@ class RecordStore(Generic[Record]):
             logger.warning("ignoring the damaged cached record %s (%s)", address, reason)
             return None
 
+    def holds(self, key: str) -> bool:
+        """Tell whether a whole record lies under a key, by its checksum alone."""
+        place, name = self._place(key)
+        try:
+            content = place.read(name)
+            return content is not None and bool(self._payload(content, key))
+        except (OutputError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return False
+
     def put(self, key: str, record: Record) -> None:
         """Store a record; readers see all of it or none, and the last writer wins.
 
@@ -129,11 +138,14 @@ class RecordStore(Generic[Record]):
         return sha256("\n".join((self._model.__name__, key, payload)).encode()).hexdigest()
 
     def _parse(self, content: bytes, key: str) -> Record:
+        return self._model.model_validate_json(self._payload(content, key))
+
+    def _payload(self, content: bytes, key: str) -> str:
         document = json.loads(content)
-        payload = document["payload"]
+        payload: str = document["payload"]
         if self._checksum(key, payload) != document["checksum"]:
             raise ValueError("the checksum is wrong")
-        return self._model.model_validate_json(payload)
+        return payload
 
     def _place(self, key: str) -> tuple[OutputPlace, str]:
         if not _KEY.fullmatch(key):
@@ -162,10 +174,10 @@ class ChunkStore:
         self._records.put(result.key, result)
 
     def put_missing(self, result: ChunkResult) -> None:
-        """Store a result unless a sound one is there.
+        """Store a result unless a whole one is there.
 
         Raises:
             OutputError: the store cannot be written.
         """
-        if self.get(result.key) is None:
+        if not self._records.holds(result.key):
             self.put(result)

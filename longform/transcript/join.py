@@ -86,9 +86,9 @@ def _disjoint(segments: Sequence[Segment]) -> tuple[Segment, ...]:
 def _clamped(segment: Segment, span: Span) -> Segment:
     start = _between(segment.start_sample, span.start_sample, span.end_sample)
     end = _between(segment.end_sample, start, span.end_sample)
-    if (start, end) == (segment.start_sample, segment.end_sample) and not segment.words:
-        return segment
     words = _ordered_words(segment.words, Span(start, end))
+    if (start, end) == (segment.start_sample, segment.end_sample) and words == segment.words:
+        return segment
     return segment.model_copy(update={"start_sample": start, "end_sample": end, "words": words})
 
 
@@ -98,7 +98,10 @@ def _ordered_words(words: Sequence[Word], span: Span) -> tuple[Word, ...]:
     for word in words:
         start = _between(word.start_sample, position, span.end_sample)
         position = _between(word.end_sample, start, span.end_sample)
-        ordered.append(word.model_copy(update={"start_sample": start, "end_sample": position}))
+        # Nearly all of them lie there already, and a copy takes longer than all else here.
+        is_in_place = (start, position) == (word.start_sample, word.end_sample)
+        place = {"start_sample": start, "end_sample": position}
+        ordered.append(word if is_in_place else word.model_copy(update=place))
     return tuple(ordered)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.backfill import Database, Outcome, goals, growth_mb
 from benchmarks.many_files import FAULTS, make_library
-from benchmarks.roles import Moment
+from benchmarks.moments import Moment
 from tests.conftest import REPO_ROOT
 
 GOOD = Outcome(
