@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from faster_whisper.tokenizer import Tokenizer
 
 _SAMPLES_PER_TIMESTAMP = 320  # Whisper's time stamps count in steps of 20 ms
-# 30 s of speech hold 80 to 130 tokens in European languages, and loops all that fit: Whisper's
-# authors stop at half of the 448 places, faster-whisper does not.
-_MAX_NEW_TOKENS = 224
 _NUM_CANDIDATES = 5  # samples drawn at temperatures above 0, as in Whisper
 
 
@@ -107,6 +104,7 @@ class WhisperWindows:
             prompts,
             tokenizers[0],
             beam_size=options.beam_size,
+            max_length=self._model.max_length,
         )
         path: DecodePath = "beam" if options.beam_size > 1 else "greedy"
         return [
@@ -136,6 +134,7 @@ class WhisperWindows:
                     num_hypotheses=_NUM_CANDIDATES,
                     sampling_topk=0,
                     sampling_temperature=temperature,
+                    max_length=self._model.max_length,
                 )
                 return _hypothesis(tokenizer, result, temperature, "fallback")
 
@@ -157,7 +156,6 @@ class WhisperWindows:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
-            max_length=min(self._model.max_length, max(map(len, prompts)) + _MAX_NEW_TOKENS),
             **search,
         )
 
