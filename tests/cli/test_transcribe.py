@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import pytest
@@ -81,6 +83,19 @@ async def heard_here(clip: Path, home: Path) -> TranscribeOutput:
     return run.transcript([ChannelChunks(None, tuple(results))], (), 1.0)
 
 
+def leaves(document: Any) -> Iterator[Any]:
+    """Return the names and values of a JSON document, in order."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield name
+            yield from leaves(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from leaves(value)
+    else:
+        yield document
+
+
 @pytest.mark.model
 @pytest.mark.server
 async def test_a_model_elsewhere_gives_the_same_transcript(
@@ -94,7 +109,11 @@ async def test_a_model_elsewhere_gives_the_same_transcript(
         assert done.returncode == 0, done.stderr
         assert service.metric("longform_requests_total", endpoint="transcriptions") > 1
     there = json.loads(done.stdout)
-    assert there["segments"] == here["segments"]
+    # What shares a batch changes the last digits of a score.
+    assert list(leaves(there["segments"])) == [
+        pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
+        for value in leaves(here["segments"])
+    ]
     assert len(there["segments"]) > 3
     assert all(segment["words"] for segment in there["segments"])
     assert there["coverage"] == here["coverage"]
