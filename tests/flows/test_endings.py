@@ -213,7 +213,8 @@ def test_a_run_that_is_cancelled_in_the_ui(
         _, complaint = process.communicate(timeout=PATIENCE_SEC)
     assert process.returncode == ENDINGS[signal.SIGTERM], complaint
     assert "finished chunks are kept" in complaint
-    assert not any(lives(child) for child in children)
+    # What watches over the processes of a local cluster ends just after them.
+    wait_until(lambda: not any(lives(child) for child in children), "the end of every process")
     assert place.leftovers() == []
     wait_until(lambda: open_runs(run["id"]) == [], "the end of every run")
     assert state_of(run["id"]) == "CANCELLED"
