@@ -42,10 +42,10 @@ def states(run_id: str) -> dict[str, float]:
 
 
 def task_runs(run_id: str) -> dict[str, Stage]:
-    """Return the tasks of a flow run that have ended, by the name before the first dash."""
+    """Return the tasks of a flow run that have ended, by the first word of their names."""
     rows = found("task_runs", flow_runs={"id": {"any_": [run_id]}})
     stages = (_stage(row) for row in rows if row["start_time"] and row["end_time"])
-    return {stage.name: stage for stage in stages}
+    return {stage.name.split()[0]: stage for stage in stages}
 
 
 def subflow_runs(run_id: str) -> list[Stage]:
