@@ -176,6 +176,8 @@ def request(bench: Bench, audio: Path, calls: Path) -> dict[str, float]:
     )
     run_id = re.findall(r"UUID: ([0-9a-f-]{36})", done.stdout)[0]
     wait_for(lambda: "COMPLETED" in states(run_id) or "FAILED" in states(run_id))
+    # The server notes task runs up to a second after they have ended.
+    wait_for(lambda: {"source_check", "write"} <= task_runs(run_id).keys())
     at, tasks = states(run_id), task_runs(run_id)
     [run] = found("flow_runs", flow_runs={"id": {"any_": [run_id]}})
     [opened] = artifacts(run_id, "dask-dashboard")
