@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import httpx
-
-TIMEOUT_SEC = 60.0
+from tests.support.prefect_api import ask_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +19,8 @@ class Stage:
 
 def found(what: str, **query: Any) -> list[dict[str, Any]]:
     """Return what the API finds: flow_runs, task_runs, artifacts."""
-    url = f"{os.environ['PREFECT_API_URL']}/{what}/filter"
-    answer = httpx.post(url, json=query, timeout=TIMEOUT_SEC)
-    rows: list[dict[str, Any]] = answer.raise_for_status().json()
+    url = os.environ["PREFECT_API_URL"]
+    rows: list[dict[str, Any]] = ask_server(url, "POST", f"{what}/filter", query)
     return rows
 
 
@@ -35,9 +32,8 @@ def artifacts(run_id: str, key: str) -> list[dict[str, Any]]:
 
 def states(run_id: str) -> dict[str, float]:
     """Return when a flow run came into each state, in seconds since the epoch."""
-    url = f"{os.environ['PREFECT_API_URL']}/flow_run_states/"
-    answer = httpx.get(url, params={"flow_run_id": run_id}, timeout=TIMEOUT_SEC)
-    rows = answer.raise_for_status().json()
+    url = os.environ["PREFECT_API_URL"]
+    rows = ask_server(url, "GET", f"flow_run_states/?flow_run_id={run_id}")
     return {row["type"]: unix_sec(row["timestamp"]) for row in rows}
 
 
