@@ -7,23 +7,37 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
+from deployments.pools import POOLS, TYPE
+from deployments.variables import variables
 from infra.prefect_api import ServerAddress
+from longform.settings import Settings
 from tests.conftest import REPO_ROOT
+from tests.support.prefect_api import ask_server
 
 pytestmark = pytest.mark.server
 
 TEXT = (REPO_ROOT / "prefect.yaml").read_text()
 TIMEOUT_SEC = 180
+ALREADY_THERE = 409
+
+
+def make(server: ServerAddress, kind: str, body: dict[str, str]) -> None:
+    """Make something that other tests with this server may have made already."""
+    try:
+        ask_server(server.api_url, "POST", f"{kind}/", body)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != ALREADY_THERE:
+            raise
 
 
 def deploy(text: str, folder: Path, server: ServerAddress) -> subprocess.CompletedProcess[str]:
-    """Deploy all of a file, from a folder of its own."""
+    """Deploy all of a file, from a folder of its own, where its pools and variables exist."""
     (folder / "prefect.yaml").write_text(text)
-    for name in {each["work_pool"]["name"] for each in yaml.safe_load(TEXT)["deployments"]}:
-        pool = {"name": name, "type": "process"}
-        httpx.post(f"{server.api_url}/work_pools/", json=pool, trust_env=False)
+    for pool in POOLS:
+        make(server, "work_pools", {"name": pool, "type": TYPE})
+    for each in variables(Settings()):
+        make(server, "variables", {"name": each.name, "value": each.default})
     return subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=folder,
