@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longform.errors import EnvironmentFaultError
+from longform.speech.lanes import LaneShape
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -27,8 +27,10 @@ _SMALLER_TYPES = {"cuda": "int8_float16", "cpu": "int8_float32"}
 _seeding = threading.Lock()
 
 
-def load_whisper_model(path: Path, device: str, compute_type: str, threads: int) -> WhisperModel:
-    """Load the weights in `path`; `threads` 0 takes every CPU.
+def load_whisper_model(
+    path: Path, device: str, compute_type: str, shape: LaneShape
+) -> WhisperModel:
+    """Load the weights in `path`, once for all lanes.
 
     Raises:
         EnvironmentFaultError: the device has no such number type.
@@ -40,7 +42,8 @@ def load_whisper_model(path: Path, device: str, compute_type: str, threads: int)
             str(path),
             device=device,
             compute_type=compute_type,
-            cpu_threads=threads or os.cpu_count() or 1,
+            cpu_threads=shape.threads,
+            num_workers=shape.num_lanes,
         )
     except ValueError as error:
         raise EnvironmentFaultError(
@@ -60,7 +63,7 @@ def seeded_model(path: Path, like: WhisperModel, threads: int, seed: int) -> Ite
     Args:
         path: folder of the weights.
         like: the loaded model, whose device and number type the copy gets.
-        threads: as in `load_whisper_model`.
+        threads: on a CPU.
         seed: 0 to 2**31 - 1.
     """
     import ctranslate2
@@ -72,7 +75,7 @@ def seeded_model(path: Path, like: WhisperModel, threads: int, seed: int) -> Ite
             device=like.model.device,
             device_index=like.model.device_index,
             compute_type=like.model.compute_type,
-            intra_threads=threads or os.cpu_count() or 1,
+            intra_threads=threads,
         )
 
 

@@ -16,6 +16,7 @@ from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroReque
 from longform.speech.engines import engine_identity
 from longform.speech.fallback import Ladder, Settled
 from longform.speech.features import Features, choose_features, is_short
+from longform.speech.lanes import LaneShape, lane_shape
 from longform.speech.language import is_sure, only_among
 from longform.speech.missing import halves
 from longform.speech.out_of_memory import FittingEngine
@@ -43,11 +44,12 @@ def create(spec: EngineSpec, home: Path) -> Engine:
     """
     found = weights.resolve(spec.model, home, spec.model_sha256)
     device = choose_device(spec.device)
+    shape = lane_shape(device, spec.cpu_threads, spec.batch_size)
 
     def load(compute_type: str) -> Engine:
-        model = load_whisper_model(found.path, device, compute_type, spec.cpu_threads)
+        model = load_whisper_model(found.path, device, compute_type, shape)
         features = choose_features(spec.features, device, model.feature_extractor)
-        return FasterWhisperEngine(model, features, found.path, spec.cpu_threads)
+        return FasterWhisperEngine(model, features, found.path, shape)
 
     return FittingEngine(load, compute_types(spec.compute_type, device))
 
@@ -59,11 +61,13 @@ class FasterWhisperEngine:
         model: the loaded model.
         features: what computes its log-mel features.
         path: the folder of its weights.
-        threads: of the model, on a CPU; 0 takes every CPU.
+        shape: the lanes that it was loaded with.
     """
 
-    def __init__(self, model: WhisperModel, features: Features, path: Path, threads: int) -> None:
-        self._windows = WhisperWindows(model, features, path, threads)
+    def __init__(
+        self, model: WhisperModel, features: Features, path: Path, shape: LaneShape
+    ) -> None:
+        self._windows = WhisperWindows(model, features, path, shape)
 
     @property
     def identity(self) -> str:

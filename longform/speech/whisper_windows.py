@@ -17,6 +17,7 @@ from longform.speech.devices import seeded_model
 from longform.speech.encoded_windows import EncodedWindows, encode
 from longform.speech.engine import DecodeOptions
 from longform.speech.features import Features
+from longform.speech.lanes import Lanes, LaneShape
 from longform.speech.segmentation import TimedWord
 from longform.speech.verdict import Scores, compression_ratio
 from longform.speech.word_alignment import align_words
@@ -49,29 +50,31 @@ class WhisperWindows:
         model: the loaded faster-whisper model.
         features: what computes its log-mel features.
         path: the folder of its weights.
-        threads: of the model, on a CPU; 0 takes every CPU.
+        shape: the lanes that it was loaded with.
     """
 
-    def __init__(self, model: WhisperModel, features: Features, path: Path, threads: int) -> None:
+    def __init__(
+        self, model: WhisperModel, features: Features, path: Path, shape: LaneShape
+    ) -> None:
         self._model = model
         self._features = features
         self._path = path
-        self._threads = threads
+        self._lanes = Lanes(shape.num_lanes)
+        self._threads = shape.threads
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
 
     def encode(self, recordings: Sequence[Pcm]) -> EncodedWindows:
         """Encode int16 audio of up to 30 s each."""
-        return encode(self._model, self._features, recordings)
+        return encode(self._model, self._features, self._lanes, recordings)
 
     def languages(self, encoded: EncodedWindows) -> list[list[tuple[str, float]]]:
         """Return, for each window, every language code with its probability, best first."""
         if not self._model.model.is_multilingual:
             return [[("en", 1.0)]] * len(encoded.features)
-        detected = [
-            each
-            for group in encoded.groups(range(len(encoded.features)))
-            for each in self._model.model.detect_language(encoded.select(group))
-        ]
+        detected = encoded.one_pass(
+            lambda group: self._model.model.detect_language(encoded.select(group)),
+            range(len(encoded.features)),
+        )
         return [[(token[2:-2], probability) for token, probability in each] for each in detected]
 
     def tokenizer(self, language: str, task: str) -> Tokenizer:
@@ -95,16 +98,19 @@ class WhisperWindows:
         *,
         with_timestamps: bool,
     ) -> list[Hypothesis]:
-        """Decode the windows `indices`, each in its own language, in one batch."""
+        """Decode the windows `indices`, each in its own language, a batch on each lane."""
         tokenizers = [self.tokenizer(language, options.task) for language in languages]
         prompts = [self._prompt(tokenizer, options, with_timestamps) for tokenizer in tokenizers]
-        results = self._search(
-            self._model.model,
-            encoded.select(indices),
-            prompts,
-            tokenizers[0],
-            beam_size=options.beam_size,
-            max_length=self._model.max_length,
+        results = encoded.search(
+            lambda places: self._search(
+                self._model.model,
+                encoded.select([indices[place] for place in places]),
+                [prompts[place] for place in places],
+                tokenizers[0],
+                beam_size=options.beam_size,
+                max_length=self._model.max_length,
+            ),
+            range(len(indices)),
         )
         path: DecodePath = "beam" if options.beam_size > 1 else "greedy"
         return [

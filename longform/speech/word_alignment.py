@@ -42,8 +42,7 @@ def align_words(
     """
     from faster_whisper.transcribe import merge_punctuations
 
-    words: list[list[TimedWord]] = []
-    for group in encoded.groups(range(len(indices))):
+    def align(group: Sequence[int]) -> list[list[TimedWord]]:
         lengths = [-(-chunks[i].span.num_samples // SAMPLES_PER_FRAME) for i in group]
         aligned = model.find_alignment(
             tokenizer,
@@ -51,10 +50,14 @@ def align_words(
             encoded.select([indices[i] for i in group]),
             [min(length, NUM_FRAMES) for length in lengths],
         )
-        for i, found in zip(group, aligned, strict=True):
+        for found in aligned:
             merge_punctuations(found, _OPENING_MARKS, _CLOSING_MARKS)
-            words.append([_timed_word(word, chunks[i]) for word in found if word["word"]])
-    return words
+        return [
+            [_timed_word(word, chunks[i]) for word in found if word["word"]]
+            for i, found in zip(group, aligned, strict=True)
+        ]
+
+    return encoded.one_pass(align, range(len(indices)))
 
 
 def _timed_word(word: dict[str, Any], chunk: MicroChunk) -> TimedWord:

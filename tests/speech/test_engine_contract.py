@@ -28,6 +28,11 @@ ENGINES = [
         id="faster_whisper",
         marks=pytest.mark.model,
     ),
+    pytest.param(
+        EngineSpec(backend="faster_whisper", device="cpu", cpu_threads=2, batch_size=8),
+        id="faster_whisper, two lanes",
+        marks=pytest.mark.model,
+    ),
     pytest.param(EngineSpec(backend="remote", batch_size=2), id="remote"),
 ]
 

@@ -14,6 +14,7 @@ from longform.settings import Settings
 from longform.speech.devices import load_whisper_model, seeded_model
 from longform.speech.engine import DecodeOptions
 from longform.speech.fallback import Ladder
+from longform.speech.lanes import LaneShape
 from longform.speech.verdict import Scores
 from longform.speech.weights import resolve
 from longform.speech.whisper_windows import Hypothesis, WhisperWindows
@@ -99,7 +100,7 @@ def test_a_seed_gives_the_same_sample_every_time(tmp_path: Path) -> None:
     import ctranslate2
 
     path = resolve("base", Settings(home=tmp_path).home).path
-    model = load_whisper_model(path, "cpu", "float32", 1)
+    model = load_whisper_model(path, "cpu", "float32", LaneShape())
     features = np.random.default_rng(1).normal(0, 0.3, (1, 80, 3_000)).astype(np.float32)
     encoded = np.array(model.encode(features[0]))
     prompt = [[model.hf_tokenizer.token_to_id("<|startoftranscript|>")]]

@@ -13,6 +13,7 @@ from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import faster_whisper_engine
 from longform.speech.engine import DecodeOptions, MicroRequest
 from longform.speech.faster_whisper_engine import FasterWhisperEngine
+from longform.speech.lanes import LaneShape
 from longform.speech.language import LanguageTrack
 from longform.speech.segmentation import TimedWord
 from longform.speech.verdict import Scores
@@ -80,7 +81,7 @@ def hear(
 ) -> tuple[str, ...]:
     """Transcribe one micro chunk up to the end of its speech; return the flags of its text."""
     monkeypatch.setattr(faster_whisper_engine, "WhisperWindows", lambda *_: windows)
-    engine = FasterWhisperEngine(cast(Any, None), cast(Any, None), Path(), 1)
+    engine = FasterWhisperEngine(cast(Any, None), cast(Any, None), Path(), LaneShape())
     span = Span(0, speech[-1].end_sample)
     chunk = MicroChunk(span, np.zeros(span.num_samples, np.int16), speech)
     request = MicroRequest(chunk, LanguageTrack(), halves_follow)
