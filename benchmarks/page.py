@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from longform.params import TranscribeParams
 from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
 from longform.transcript.page.material import PEAK_SAMPLES, PageMaterial
 from longform.transcript.segment import Interval, Segment, Word
@@ -128,7 +129,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="keep the page under this name")
     arguments = parser.parse_args()
     began = time.perf_counter()
-    document = FORMATS["html"].render(long_transcript(arguments.hours))
+    document = FORMATS["html"].render(Rendering(long_transcript(arguments.hours)))
     rows = [("rendered in", f"{time.perf_counter() - began:.1f} s")]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = Path(folder) / "page.html"

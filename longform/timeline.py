@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from longform.errors import InvariantError
 
@@ -12,7 +11,10 @@ PCM_BYTES_PER_SAMPLE = 2  # bytes; signed 16-bit little-endian mono
 
 def to_samples(seconds: float) -> int:
     """Return the sample nearest to `seconds` (ties to even), computed without float drift."""
-    return round(Fraction(seconds) * SAMPLE_RATE_HZ)
+    numerator, denominator = seconds.as_integer_ratio()
+    samples, rest = divmod(numerator * SAMPLE_RATE_HZ, denominator)
+    is_odd = samples % 2
+    return samples + (2 * rest + is_odd > denominator)
 
 
 def to_seconds(samples: int) -> float:

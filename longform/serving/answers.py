@@ -10,6 +10,7 @@ from longform.params import Task
 from longform.serving.speech_request import Granularity, ResponseFormat
 from longform.speech.chunk_wire import ANSWER_FIELD, ChunkAnswer
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import OutputSegment, OutputWord, TranscribeOutput
 
 _FRAMES_PER_SEC = 100  # `seek` counts mel frames of 10 ms
@@ -57,11 +58,11 @@ def _text(output: TranscribeOutput, _: Granularities) -> Response:
 
 
 def _srt(output: TranscribeOutput, _: Granularities) -> Response:
-    return Response(FORMATS["srt"].render(output), media_type="text/plain")
+    return Response(FORMATS["srt"].render(Rendering(output)), media_type="text/plain")
 
 
 def _vtt(output: TranscribeOutput, _: Granularities) -> Response:
-    return Response(FORMATS["vtt"].render(output), media_type="text/vtt")
+    return Response(FORMATS["vtt"].render(Rendering(output)), media_type="text/vtt")
 
 
 _RENDER: Mapping[ResponseFormat, Callable[[TranscribeOutput, Granularities], Response]] = {

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, islice
 
 from longform.params import SubtitleParams
 from longform.timeline import SAMPLE_RATE_HZ, to_samples
@@ -72,12 +73,12 @@ def _lane(
 ) -> list[Cue]:
     cues: list[Cue] = []
     for run in _runs(segments):
-        rest = _pieces(run, layout.max_line_width)
-        while rest:
-            count = _cut(rest, layout)
+        parts, at = _pieces(run, layout.max_line_width), 0
+        while at < len(parts):
+            upto = at + _cut(parts, at, layout)
             earliest = cues[-1].end_sample if cues else 0
-            cues.append(_cue(rest[:count], earliest, run[0], layout))
-            rest = rest[count:]
+            cues.append(_cue(parts[at:upto], earliest, run[0], layout))
+            at = upto
     return _held(cues, layout, end_sample)
 
 
@@ -104,25 +105,29 @@ def _pieces(run: Sequence[OutputSegment], max_width: int) -> list[Piece]:
     return [piece for segment in run for piece in pieces(segment, max_width)]
 
 
-def _cut(parts: Sequence[Piece], layout: SubtitleParams) -> int:
-    """Return how many of the pieces make the next cue."""
-    fitting = 1
-    while fitting < len(parts) and _fits(parts[: fitting + 1], layout):
-        fitting += 1
-    if fitting == len(parts):
+def _cut(parts: Sequence[Piece], at: int, layout: SubtitleParams) -> int:
+    """Return how many of the pieces from `at` on make the next cue."""
+    fitting = _fitting(parts, at, layout)
+    if at + fitting == len(parts):
         return fitting
-    enough = len(_text(parts[:fitting])) / _MIN_SHARE
-    places = [n for n in range(1, fitting + 1) if len(_text(parts[:n])) >= enough]
-    return max(places, key=lambda n: (_rank(parts[n - 1], parts[n]), n))
+    lengths = [*accumulate(len(part.text) for part in parts[at : at + fitting])]
+    blank = len(parts[at].text) - len(parts[at].text.lstrip())
+    enough = (lengths[-1] - blank) / _MIN_SHARE
+    places = [n for n, length in enumerate(lengths, 1) if length - blank >= enough]
+    return max(places, key=lambda n: (_rank(parts[at + n - 1], parts[at + n]), n))
 
 
-def _fits(parts: Sequence[Piece], layout: SubtitleParams) -> bool:
-    duration = parts[-1].end_sample - parts[0].start_sample
-    return (
-        duration <= to_samples(layout.max_cue_sec)
-        and (layout.max_words_per_line is None or len(parts) <= layout.max_words_per_line)
-        and len(_filled(parts, layout.max_line_width)) <= layout.max_line_count
-    )
+def _fitting(parts: Sequence[Piece], at: int, layout: SubtitleParams) -> int:
+    """Return how many of the pieces from `at` on fit into one cue, at least one."""
+    latest = parts[at].start_sample + to_samples(layout.max_cue_sec)
+    most = layout.max_words_per_line or len(parts)
+    lines = _Lines(layout.max_line_width)
+    for count, part in enumerate(islice(parts, at, len(parts))):
+        lines.add(part)
+        fits = part.end_sample <= latest and count < most and lines.number <= layout.max_line_count
+        if count and not fits:
+            return count
+    return len(parts) - at
 
 
 def _rank(before: Piece, after: Piece) -> int:
@@ -142,17 +147,29 @@ def _last_character(text: str) -> str:
 
 def _filled(parts: Sequence[Piece], width: int) -> list[list[Piece]]:
     """Put pieces into lines, each as full as `width` allows."""
-    lines: list[list[Piece]] = []
-    room = 0
+    lines, found = _Lines(width), list[list[Piece]]()
     for part in parts:
+        lines.add(part)
+        if lines.number > len(found):
+            found.append([])
+        found[-1].append(part)
+    return found
+
+
+@dataclass(slots=True)
+class _Lines:
+    """How many lines of a width the pieces so far take, each as full as can be."""
+
+    width: int
+    number: int = 0
+    room: int = 0
+
+    def add(self, part: Piece) -> None:
         taken = display_width(part.text)
-        if lines and taken <= room:
-            lines[-1].append(part)
-        else:
-            lines.append([part])
-            room, taken = width, display_width(part.text.lstrip())
-        room -= taken
-    return lines
+        if not self.number or taken > self.room:
+            self.number += 1
+            self.room, taken = self.width, display_width(part.text.lstrip())
+        self.room -= taken
 
 
 def _balanced(parts: Sequence[Piece], width: int) -> list[list[Piece]]:

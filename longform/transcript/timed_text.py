@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -30,6 +31,8 @@ class Piece:
 
 def display_width(text: str) -> int:
     """Return how many columns a text takes: two for a wide character, one for any other."""
+    if text.isascii():
+        return len(text)
     return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text)
 
 
@@ -101,10 +104,11 @@ def _unbroken(segment: OutputSegment, text: str) -> Iterator[tuple[int, int]]:
     spans = [match.span() for match in pattern.finditer(text)]
     if pattern is _CHARACTERS:
         spans = _at_word_ends(segment, text, spans)
-    while spans:
-        start, end = spans.pop(0)
-        while spans and _is_mark(text[spans[0][0]]):
-            end = spans.pop(0)[1]
+    rest = deque(spans)
+    while rest:
+        start, end = rest.popleft()
+        while rest and _is_mark(text[rest[0][0]]):
+            end = rest.popleft()[1]
         yield start, end
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from longform.errors import OutputError, ParameterError
 from longform.transcript.file_stem import file_stem, marked_stem
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.output_place import OutputPlace, open_place
 
@@ -87,8 +88,8 @@ def _render(
     """Return the content of every file by its name, in the order of the formats."""
     files = {name: f"{stem}{FORMATS[name].suffix}" for name in names}
     addresses = tuple(place.address(file) for file in files.values())
-    complete = output.model_copy(update={"files": addresses})
-    return {file: FORMATS[name].render(complete).encode() for name, file in files.items()}
+    rendering = Rendering(output.model_copy(update={"files": addresses}))
+    return {file: rendering.file(FORMATS[name]).encode() for name, file in files.items()}
 
 
 def _may_replace(output: TranscribeOutput, stem: str, place: OutputPlace) -> bool:
@@ -100,12 +101,13 @@ def _may_replace(output: TranscribeOutput, stem: str, place: OutputPlace) -> boo
     record = place.read(f"{stem}{FORMATS['json'].suffix}")
     if record is not None:
         return _fingerprint(record) == output.provenance.source_fingerprint
-    return all(_is_own(output, name, stem, place) for name in FORMATS)
+    rendering = Rendering(output)
+    return all(_is_own(rendering, name, stem, place) for name in FORMATS)
 
 
-def _is_own(output: TranscribeOutput, name: str, stem: str, place: OutputPlace) -> bool:
+def _is_own(rendering: Rendering, name: str, stem: str, place: OutputPlace) -> bool:
     found = place.read(f"{stem}{FORMATS[name].suffix}")
-    return found is None or found == FORMATS[name].render(output).encode()
+    return found is None or found == rendering.file(FORMATS[name]).encode()
 
 
 def _fingerprint(record: bytes) -> str | None:

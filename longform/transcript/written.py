@@ -7,6 +7,7 @@ from pathlib import Path
 from longform.errors import ParameterError
 from longform.media.policy import printable
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.output_place import open_place
 from longform.transcript.read import read_output
@@ -45,7 +46,7 @@ class WrittenTranscript:
             raise ParameterError(
                 f"{name} was not written; there is {', '.join(self.files) or 'no file'}"
             )
-        return FORMATS[name].render(output)
+        return Rendering(output).file(FORMATS[name])
 
 
 def written(files: Iterable[str]) -> WrittenTranscript:

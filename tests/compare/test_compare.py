@@ -16,6 +16,7 @@ from longform.compare.reading import Text, Utterance, read_text
 from longform.compare.report import changes, report_page, report_text
 from longform.errors import ParameterError
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from tests.page.recordings import spoken, transcript
 
 words = st.lists(st.sampled_from(["a", "b", "c", "dd", "ee"]), max_size=12)
@@ -73,7 +74,9 @@ def timed(comparison: Comparison) -> list[tuple[str, str, str, str]]:
 def test_changes_have_their_place_and_surroundings(tmp_path: Path) -> None:
     """A transcript of ours against a reference says what changed, when, and amid what."""
     file = tmp_path / "talk.json"
-    file.write_text(FORMATS["json"].render(transcript(spoken(["one two three four", "five six"]))))
+    file.write_text(
+        FORMATS["json"].render(Rendering(transcript(spoken(["one two three four", "five six"]))))
+    )
     found = compare(of("one too three", "extra five six"), read_text(file))
     assert timed(found) == [
         ("replaced", "0:00", "too", "two"),
@@ -89,7 +92,7 @@ def test_every_format_of_ours_can_be_read(tmp_path: Path, name: str) -> None:
     """What longform writes compares as equal to itself, whichever format it is read from."""
     output = transcript(spoken(["One, two <b>three</b>", "four {five} 6 & seven"]))
     file = tmp_path / f"talk.{name}"
-    file.write_text(FORMATS[name].render(output))
+    file.write_text(FORMATS[name].render(Rendering(output)))
     said = of(*(segment.text for segment in output.segments))
     assert compare(said, read_text(file)).changes == ()
 

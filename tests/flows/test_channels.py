@@ -11,6 +11,7 @@ from longform.media.decoder import find_ffmpeg
 from longform.params import TranscribeParams
 from longform.timeline import Span, require_tiling, to_samples
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import TranscribeOutput
 from tests.conftest import WELCOME
 from tests.flows.conftest import Stage
@@ -65,7 +66,7 @@ async def test_each_side_is_what_it_is_alone(stage: Stage, call: Path, tmp_path:
         require_tiling(own, Span(0, to_samples(output.input_duration_sec)))
     starts = [one.start_time_sec for one in output.segments]
     assert starts == sorted(starts)
-    assert "[channel 2]: " in FORMATS["srt"].render(output)
+    assert "[channel 2]: " in FORMATS["srt"].render(Rendering(output))
     stage.direct()
     assert said(await run(call, tmp_path / "again"), 2) == said(output, 2)
     assert stage.engine_calls == []

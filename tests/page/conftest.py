@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import TranscribeOutput
 
 AXE_VERSION = "4.10.3"
@@ -80,7 +81,7 @@ class OpenPage:
     ) -> Opened:
         file = self._folder / "page.html"
         own = output.model_copy(update={"files": (str(file),)})
-        file.write_text(FORMATS["html"].render(own), encoding="utf-8")
+        file.write_text(FORMATS["html"].render(Rendering(own)), encoding="utf-8")
         context = self._browser.new_context(
             viewport={"width": width, "height": 844},
             color_scheme="dark" if dark else "light",

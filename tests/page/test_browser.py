@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 
 from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.segment import Interval
 from tests.page.conftest import TIMEOUT_MS, Opened, OpenPage
 from tests.page.recordings import heard, spoken, transcript
@@ -150,7 +151,7 @@ def test_downloads_are_the_files(open_page: OpenPage, tmp_path: Path) -> None:
             page.locator(f"[data-file={name}]").click()
         saved = waiting.value
         assert saved.suggested_filename == f"talk.{name}"
-        assert Path(saved.path()).read_text() == FORMATS[name].render(own)
+        assert Path(saved.path()).read_text() == FORMATS[name].render(Rendering(own))
 
 
 def test_hostile_text_is_harmless(open_page: OpenPage) -> None:

@@ -6,6 +6,7 @@ import re
 from hypothesis import given, settings
 
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.page.contents import blocks, doubtful, figures
 from longform.transcript.page.page_data import page_data, shown_text
 from longform.transcript.segment import Segment
@@ -34,7 +35,7 @@ def test_every_word_lies_where_the_data_says(segments: tuple[Segment, ...]) -> N
 @settings(max_examples=60)
 def test_the_document_holds_no_markup_of_the_transcript(segments: tuple[Segment, ...]) -> None:
     """Whatever the text, the document has the scripts of the template and no others."""
-    document = FORMATS["html"].render(output_of(segments))
+    document = FORMATS["html"].render(Rendering(output_of(segments)))
     assert len(re.findall(r"<script\b", document)) == len(re.findall(r"</script>", document)) == 7
     assert "\x00" not in document
 
@@ -42,7 +43,7 @@ def test_the_document_holds_no_markup_of_the_transcript(segments: tuple[Segment,
 def test_the_same_transcript_gives_the_same_page() -> None:
     """Nothing in a page depends on when or where it is made."""
     output = transcript(spoken(["the same words again"]))
-    assert FORMATS["html"].render(output) == FORMATS["html"].render(output)
+    assert FORMATS["html"].render(Rendering(output)) == FORMATS["html"].render(Rendering(output))
 
 
 def test_the_least_certain_come_first() -> None:

@@ -14,6 +14,7 @@ from longform.params import SubtitleParams
 from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.cues import to_cues
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.segment import Segment, Word
 from longform.transcript.timed_text import bare
@@ -26,7 +27,7 @@ CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 
 def render(name: str, *segments: Segment) -> str:
     """Return segments in a format."""
-    return FORMATS[name].render(output_of(segments))
+    return FORMATS[name].render(Rendering(output_of(segments)))
 
 
 def highlighted(name: str, *segments: Segment) -> str:
@@ -36,7 +37,7 @@ def highlighted(name: str, *segments: Segment) -> str:
         update={"subtitles": SubtitleParams(highlight_words=True)}
     )
     provenance = output.provenance.model_copy(update={"parameters": asked})
-    return FORMATS[name].render(output.model_copy(update={"provenance": provenance}))
+    return FORMATS[name].render(Rendering(output.model_copy(update={"provenance": provenance})))
 
 
 def blocks(text: str) -> Iterator[tuple[int, int, str]]:
@@ -157,7 +158,7 @@ def test_subtitles_are_laid_out_as_cues() -> None:
     """A long segment becomes as many subtitles as it has cues."""
     output = output_of([segment_of(" word" * 60, 0, 30)])
     assert (
-        len(list(blocks(FORMATS["srt"].render(output))))
+        len(list(blocks(FORMATS["srt"].render(Rendering(output)))))
         == len(to_cues(output.segments, SubtitleParams()))
         > 3
     )
@@ -167,7 +168,7 @@ def test_subtitles_are_laid_out_as_cues() -> None:
 def test_json_is_both_documents(segments: tuple[Segment, ...]) -> None:
     """The JSON holds the contract and `verbose_json`, with the same figures under both names."""
     output = output_of(segments)
-    rendered = FORMATS["json"].render(output)
+    rendered = FORMATS["json"].render(Rendering(output))
     document = json.loads(rendered, parse_constant=_no_constant)
     assert TranscribeOutput.model_validate(_contract(document)) == output
     assert document["duration"] == output.input_duration_sec

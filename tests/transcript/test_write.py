@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from longform.errors import OutputError, ParameterError
 from longform.transcript.formats import FORMATS
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output_place import open_place
 from longform.transcript.write import check_writable, write_outputs
 from tests.support.s3_server import BUCKET
@@ -75,7 +76,7 @@ def test_every_format_is_written(target: str) -> None:
         f"talk.{name}" for name in ("txt", "json", "srt", "vtt", "tsv")
     ]
     for file, name in zip(written.files, ("txt", "json", "srt", "vtt", "tsv"), strict=True):
-        assert content(target, Path(file).name) == FORMATS[name].render(written)
+        assert content(target, Path(file).name) == FORMATS[name].render(Rendering(written))
     assert json.loads(content(target, "talk.json"))["files"] == list(written.files)
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 
-from longform.transcript.output import TranscribeOutput
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.voice import voice
 
 
@@ -12,8 +12,9 @@ class DiarizedJsonFormat:
 
     suffix = ".diarized.json"
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         """Return the document: valid JSON, UTF-8 as it is."""
+        output = rendering.output
         document = {
             "task": output.task,
             "duration": output.input_duration_sec,

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from longform.transcript.output import TranscribeOutput
+from longform.transcript.formats.rendering import Rendering
 
 
 class Format(Protocol):
@@ -13,6 +13,6 @@ class Format(Protocol):
         """The suffix of the file's name, with its dot."""
         ...
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         r"""Return the whole file; lines end in `\n`."""
         ...

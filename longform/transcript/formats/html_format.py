@@ -2,10 +2,10 @@
 
 from longform.transcript.file_stem import file_stem
 from longform.transcript.formats.json_format import JsonFormat
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.formats.srt import SrtFormat
 from longform.transcript.formats.txt import TxtFormat
 from longform.transcript.formats.vtt import VttFormat
-from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.document import PageFile, render_page
 
 _DOWNLOADS = (
@@ -21,11 +21,12 @@ class HtmlFormat:
 
     suffix = ".html"
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         """Return the document."""
+        output = rendering.output
         stem = file_stem(output.provenance.source_name)
         downloads = [
-            PageFile(name, f"{stem}{form.suffix}", mime, form.render(output))
+            PageFile(name, f"{stem}{form.suffix}", mime, rendering.file(form))
             for name, form, mime in _DOWNLOADS
         ]
         return render_page(output, downloads)

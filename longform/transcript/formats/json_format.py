@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import OutputSegment, OutputWord, TranscribeOutput
 
 _FRAMES_PER_SEC = 100  # `seek` counts mel frames of 10 ms
@@ -13,8 +14,9 @@ class JsonFormat:
 
     suffix = ".json"
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         """Return the document: valid JSON (no NaN), UTF-8 as it is."""
+        output = rendering.output
         document = _verbose_json(output) | _contract(output)
         document["segments"] = [
             _verbose_segment(segment) | own

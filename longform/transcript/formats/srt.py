@@ -1,7 +1,7 @@
 """SubRip subtitles."""
 
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.formats.subtitles import Markup, render_subtitles
-from longform.transcript.output import TranscribeOutput
 
 # SubRip has no escapes: players take <b>, {\an8} and --> for markup wherever they stand, so
 # speech that really has these signs is shown with others that look alike.
@@ -20,6 +20,6 @@ class SrtFormat:
 
     suffix = ".srt"
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         """Return the subtitles; no text in them is read as markup."""
-        return render_subtitles(output, "srt", _MARKUP)
+        return render_subtitles(rendering, "srt", _MARKUP)

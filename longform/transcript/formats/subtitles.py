@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from longform.timeline import to_samples
-from longform.transcript.cues import Cue, CueWord, to_cues
+from longform.transcript.cues import Cue, CueWord
 from longform.transcript.formats.milliseconds import samples_to_ms
-from longform.transcript.output import TranscribeOutput
+from longform.transcript.formats.rendering import Rendering
 
 # pysubs2 holds text in SubStation syntax, where a backslash starts a tag: `\N` would become a
 # line end, and a line with `{\p1}` a drawing that is left out. So it is kept from seeing any.
@@ -22,14 +21,13 @@ class Markup:
     name: Callable[[str, str], str]  # (voice, cue text) -> cue text
 
 
-def render_subtitles(output: TranscribeOutput, format_: str, markup: Markup) -> str:
+def render_subtitles(rendering: Rendering, format_: str, markup: Markup) -> str:
     """Return a transcript as one of pysubs2's formats, laid out as its parameters say."""
     from pysubs2 import SSAEvent, SSAFile
 
-    layout = output.provenance.parameters.subtitles
-    cues = to_cues(output.segments, layout, to_samples(output.input_duration_sec))
+    layout = rendering.output.provenance.parameters.subtitles
     file = SSAFile()
-    for frame in timed_in_ms(cues, highlight=layout.highlight_words):
+    for frame in timed_in_ms(rendering.cues, highlight=layout.highlight_words):
         text = _text(frame, markup)
         if text:
             guarded = text.replace("\\", _NO_BACKSLASH)

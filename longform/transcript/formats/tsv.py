@@ -1,7 +1,8 @@
 """Tab-separated values, as openai-whisper writes them: start and end in milliseconds, text."""
 
 from longform.transcript.formats.milliseconds import to_ms
-from longform.transcript.output import OutputSegment, TranscribeOutput
+from longform.transcript.formats.rendering import Rendering
+from longform.transcript.output import OutputSegment
 from longform.transcript.voice import prefixed
 
 
@@ -10,9 +11,9 @@ class TsvFormat:
 
     suffix = ".tsv"
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         """Return the table; tabs and line ends within text become blanks."""
-        return "start\tend\ttext\n" + "".join(map(_row, output.segments))
+        return "start\tend\ttext\n" + "".join(map(_row, rendering.output.segments))
 
 
 def _row(segment: OutputSegment) -> str:

@@ -1,6 +1,6 @@
 """Plain text: one segment per line."""
 
-from longform.transcript.output import TranscribeOutput
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.voice import prefixed
 
 
@@ -9,7 +9,7 @@ class TxtFormat:
 
     suffix = ".txt"
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         """Return one line per segment, blanks within it made single."""
-        lines = map(prefixed, output.segments)
+        lines = map(prefixed, rendering.output.segments)
         return "".join(f"{line}\n" for line in lines if line)

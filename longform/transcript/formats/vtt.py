@@ -2,8 +2,8 @@
 
 from html import escape
 
+from longform.transcript.formats.rendering import Rendering
 from longform.transcript.formats.subtitles import Markup, render_subtitles
-from longform.transcript.output import TranscribeOutput
 
 
 def _escaped(text: str) -> str:
@@ -18,6 +18,6 @@ class VttFormat:
 
     suffix = ".vtt"
 
-    def render(self, output: TranscribeOutput) -> str:
+    def render(self, rendering: Rendering) -> str:
         """Return the subtitles; `&`, `<` and `>` in text are escaped."""
-        return render_subtitles(output, "vtt", _MARKUP)
+        return render_subtitles(rendering, "vtt", _MARKUP)
