@@ -6,6 +6,7 @@ cache kept beside a task would be empty on every call. Here it lives as long as 
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -83,6 +84,7 @@ def spec_identity(spec: EngineSpec) -> str:
     return spec.remote.identity if spec.remote else engine_identity(spec.backend)
 
 
+@cache
 def engine_identity(backend: str) -> str:
     """Return what, beside weights and parameters, changes an engine's text; loads no model."""
     libraries = {"faster_whisper": ("faster-whisper", "ctranslate2")}.get(backend, ())

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, islice
+from itertools import accumulate
 
 from longform.params import SubtitleParams
 from longform.timeline import SAMPLE_RATE_HZ, to_samples
@@ -122,7 +122,8 @@ def _fitting(parts: Sequence[Piece], at: int, layout: SubtitleParams) -> int:
     latest = parts[at].start_sample + to_samples(layout.max_cue_sec)
     most = layout.max_words_per_line or len(parts)
     lines = _Lines(layout.max_line_width)
-    for count, part in enumerate(islice(parts, at, len(parts))):
+    for count in range(len(parts) - at):
+        part = parts[at + count]
         lines.add(part)
         fits = part.end_sample <= latest and count < most and lines.number <= layout.max_line_count
         if count and not fits:
