@@ -139,9 +139,9 @@ def report(reruns: list[Rerun], hours: float) -> None:
         and one.summary["Duration"] == f"{hours * 3600:.1f} s"
         for one in reruns
     )
-    slowest = max(one.wall_sec for one in reruns)
+    slowest = max(one.flow_sec for one in reruns)
     print()
-    print(goal(f"{GOAL_SEC:.0f} s", f"{slowest:.1f}", is_met=slowest <= GOAL_SEC))
+    print(goal(f"{GOAL_SEC:.0f} s of the flow", f"{slowest:.1f}", is_met=slowest <= GOAL_SEC))
     print(goal("in the artifacts", expected, is_met=is_whole))
 
 

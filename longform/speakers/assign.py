@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, groupby
 
 from longform.speakers.turns import Turn
@@ -31,7 +32,7 @@ def assign_speakers(segments: Sequence[Segment], turns: Sequence[Turn]) -> tuple
 def _parts(segment: Segment, index: "_TurnIndex") -> Iterator[Segment]:
     if "".join(word.text for word in segment.words).split() != segment.text.split():
         speaker = index.speaker(Span(segment.start_sample, segment.end_sample))
-        words = tuple(word.model_copy(update={"speaker": speaker}) for word in segment.words)
+        words = tuple(replace(word, speaker=speaker) for word in segment.words)
         yield segment.model_copy(update={"speaker": speaker, "words": words})
         return
     named = _named(segment.words, index)
@@ -59,7 +60,7 @@ def _named(words: Sequence[Word], index: "_TurnIndex") -> list[Word]:
     named = []
     for word, speaker in zip(words, speakers, strict=True):
         last = speaker or last
-        named.append(word.model_copy(update={"speaker": last}))
+        named.append(replace(word, speaker=last))
     return named
 
 

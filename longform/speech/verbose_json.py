@@ -7,6 +7,7 @@ those carry their spaces and punctuation. Times outside the chunk are moved into
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -91,12 +92,11 @@ def _with_words(segment: Segment, words: Sequence[Word]) -> Segment:
         return segment
     earliest = segment.start_sample
     fitted = tuple(
-        word.model_copy(
-            update={
-                "text": part,
-                "start_sample": max(word.start_sample, earliest),
-                "end_sample": max(word.end_sample, earliest),
-            }
+        replace(
+            word,
+            text=part,
+            start_sample=max(word.start_sample, earliest),
+            end_sample=max(word.end_sample, earliest),
         )
         for word, part in zip(words, parts, strict=True)
     )

@@ -1,7 +1,7 @@
 """Stage `join`: chunk results, in whatever order they came, on one timeline."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from longform.params import FrozenModel
@@ -100,8 +100,9 @@ def _ordered_words(words: Sequence[Word], span: Span) -> tuple[Word, ...]:
         position = _between(word.end_sample, start, span.end_sample)
         # Nearly all of them lie there already, and a copy takes longer than all else here.
         is_in_place = (start, position) == (word.start_sample, word.end_sample)
-        place = {"start_sample": start, "end_sample": position}
-        ordered.append(word if is_in_place else word.model_copy(update=place))
+        ordered.append(
+            word if is_in_place else replace(word, start_sample=start, end_sample=position)
+        )
     return tuple(ordered)
 
 

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from longform.params import FrozenModel, Task, TranscribeParams
 from longform.timeline import to_seconds
@@ -38,7 +39,8 @@ ShownText = Annotated[str, BeforeValidator(_encodable)]
 Status = Literal["complete", "complete_with_damage", "incomplete"]
 
 
-class OutputWord(FrozenModel):
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class OutputWord:
     """One word, with the leading space and the punctuation that Whisper gives it."""
 
     start_time_sec: float

@@ -1,6 +1,7 @@
 """Reading back a transcript from the JSON file that was written of it."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from pydantic import ValidationError
@@ -8,6 +9,8 @@ from pydantic import ValidationError
 from longform.errors import ParameterError
 from longform.params import FrozenModel
 from longform.transcript.output import OutputSegment, OutputWord, TranscribeOutput
+
+_WORD_FIELDS = frozenset(field.name for field in fields(OutputWord))
 
 
 def read_output(content: bytes, name: str) -> TranscribeOutput:
@@ -27,7 +30,10 @@ def read_output(content: bytes, name: str) -> TranscribeOutput:
 
 
 def _segment(segment: dict[str, Any]) -> dict[str, Any]:
-    words = [_fields(OutputWord, word) for word in segment.get("words", ())]
+    words = [
+        {name: value for name, value in word.items() if name in _WORD_FIELDS}
+        for word in segment.get("words", ())
+    ]
     return _fields(OutputSegment, segment) | {"words": words}
 
 

@@ -53,7 +53,7 @@ def write_outputs(
         files = _render(output, names, stem, place)
     # The JSON file first: it is the one that says whose the others are.
     for name in sorted(files, key=lambda name: not name.endswith(FORMATS["json"].suffix)):
-        place.write(name, files[name])
+        place.write(name, files[name].encode())
     return output.model_copy(update={"files": tuple(map(place.address, files))})
 
 
@@ -62,7 +62,7 @@ def _replace(
 ) -> TranscribeOutput:
     files = _render(output, names, stem, place)
     for name in sorted(files, key=lambda name: name == f"{stem}{FORMATS['json'].suffix}"):
-        place.write(name, files[name])
+        place.write(name, files[name].encode())
     return output.model_copy(update={"files": tuple(map(place.address, files))})
 
 
@@ -84,12 +84,12 @@ def require_formats(names: Sequence[str]) -> None:
 
 def _render(
     output: TranscribeOutput, names: Sequence[str], stem: str, place: OutputPlace
-) -> Mapping[str, bytes]:
-    """Return the content of every file by its name, in the order of the formats."""
+) -> Mapping[str, str]:
+    """Return the text of every file by its name, in the order of the formats."""
     files = {name: f"{stem}{FORMATS[name].suffix}" for name in names}
     addresses = tuple(place.address(file) for file in files.values())
     rendering = Rendering(output.model_copy(update={"files": addresses}))
-    return {file: rendering.file(FORMATS[name]).encode() for name, file in files.items()}
+    return {file: rendering.file(FORMATS[name]) for name, file in files.items()}
 
 
 def _may_replace(output: TranscribeOutput, stem: str, place: OutputPlace) -> bool:

@@ -1,6 +1,7 @@
 """Speakers of words and segments."""
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ def test_nothing_that_was_said_is_lost(
     )
     words = [word for part in found for word in part.words]
     said_words = [word for segment in segments for word in segment.words]
-    assert [word.model_copy(update={"speaker": None}) for word in words] == said_words
+    assert [replace(word, speaker=None) for word in words] == said_words
     starts = [part.start_sample for part in found]
     assert starts == sorted(starts)
 

@@ -1,6 +1,7 @@
 """JSON: the contract of `TranscribeOutput` and OpenAI's `verbose_json` in one document."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from longform.transcript.formats.rendering import Rendering
@@ -17,33 +18,48 @@ class JsonFormat:
     def render(self, rendering: Rendering) -> str:
         """Return the document: valid JSON (no NaN), UTF-8 as it is."""
         output = rendering.output
-        document = _verbose_json(output) | _contract(output)
-        document["segments"] = [
-            _verbose_segment(segment) | own
-            for segment, own in zip(output.segments, document["segments"], strict=True)
-        ]
-        return json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+        words = [word for segment in output.segments for word in segment.words]
+        # A list of all words in dictionaries would take more room than the whole transcript.
+        lists = {"words": map(_verbose_word, words), "segments": map(_segment, output.segments)}
+        document = _verbose_json(output, has_words=bool(words)) | _contract(output)
+        members = (
+            f"{_json(name)}: {_array(lists[name]) if name in lists else _json(value)}"
+            for name, value in document.items()
+        )
+        return "{" + ", ".join(members) + "}\n"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _array(items: Iterable[object]) -> str:
+    return "[" + ", ".join(map(_json, items)) + "]"
 
 
 def _contract(output: TranscribeOutput) -> dict[str, Any]:
-    document: dict[str, Any] = output.model_dump(mode="json")
-    for segment, own in zip(output.segments, document["segments"], strict=True):
-        own["words"] = [
-            _verbose_word(word) | fields
-            for word, fields in zip(segment.words, own["words"], strict=True)
-        ]
+    without = output.model_copy(update={"segments": ()})
+    document: dict[str, Any] = without.model_dump(mode="json")
     return document
 
 
-def _verbose_json(output: TranscribeOutput) -> dict[str, Any]:
-    words = [_verbose_word(word) for segment in output.segments for word in segment.words]
+def _verbose_json(output: TranscribeOutput, *, has_words: bool) -> dict[str, Any]:
     head = {
         "task": output.task,
         "language": output.language,
         "duration": output.input_duration_sec,
         "text": output.text,
     }
-    return head | ({"words": words} if words else {})
+    return head | ({"words": []} if has_words else {})
+
+
+def _segment(segment: OutputSegment) -> dict[str, Any]:
+    own = segment.model_dump(mode="json")
+    own["words"] = [
+        _verbose_word(word) | fields
+        for word, fields in zip(segment.words, own["words"], strict=True)
+    ]
+    return _verbose_segment(segment) | own
 
 
 def _verbose_segment(segment: OutputSegment) -> dict[str, Any]:
