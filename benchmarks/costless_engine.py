@@ -8,6 +8,7 @@ macro chunk has its usual size.
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -50,11 +51,10 @@ def _result(request: MicroRequest) -> MicroResult:
                 "start_sample": (at := start + number * length),
                 "end_sample": at + length,
                 "words": tuple(
-                    word.model_copy(
-                        update={
-                            "start_sample": at + place * length // WORDS_PER_SEGMENT,
-                            "end_sample": at + (place + 1) * length // WORDS_PER_SEGMENT,
-                        }
+                    replace(
+                        word,
+                        start_sample=at + place * length // WORDS_PER_SEGMENT,
+                        end_sample=at + (place + 1) * length // WORDS_PER_SEGMENT,
                     )
                     for place, word in enumerate(_template().words)
                 ),
