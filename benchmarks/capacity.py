@@ -8,7 +8,7 @@ table in docs/performance.md says on what. Nothing here measures anything.
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 CHUNK_SEC = 300.0
@@ -62,6 +62,7 @@ class Fleet:
         chunk_work_sec: what an engine takes for one chunk.
         flows: flow runs at a time, each a process, on recordings of their own.
         cores: that everything around the engines shares; None: each role has its own.
+        audio_cpu_sec: CPU seconds of decoding and cutting a chunk, where cores are shared.
         startup_sec: until the first chunk is sent, with a server that is up.
     """
 
@@ -69,6 +70,7 @@ class Fleet:
     chunk_work_sec: float
     flows: int = 1
     cores: float | None = None
+    audio_cpu_sec: float = 0.0
     startup_sec: float = 15.0
 
 
@@ -96,7 +98,8 @@ class Pace:
 def pace(fleet: Fleet, way: Way) -> Pace:
     """Return what each part can take. A flow and the server are one Python process: one core."""
     engines = fleet.workers / fleet.chunk_work_sec if fleet.chunk_work_sec else float("inf")
-    machine = fleet.cores / way.cpu_sec if fleet.cores is not None else float("inf")
+    chunk_cpu_sec = way.cpu_sec + fleet.audio_cpu_sec
+    machine = fleet.cores / chunk_cpu_sec if fleet.cores is not None else float("inf")
     return Pace(engines, fleet.flows / way.flow_cpu_sec, 1 / way.server_cpu_sec, machine)
 
 
@@ -188,7 +191,7 @@ def scale_out_table(num_chunks: int, fleet: Fleet, way: Way) -> Iterator[str]:
     yield "|--:|--:|--:|---|--:|"
     alone_sec = 0.0
     for workers in (1, 2, 4, 8, 16):
-        one = Fleet(workers, fleet.chunk_work_sec, fleet.flows, fleet.cores, fleet.startup_sec)
+        one = replace(fleet, workers=workers)
         took_sec = wall_sec(num_chunks, one, way)
         alone_sec = alone_sec or took_sec
         slowest = pace(one, way).slowest
@@ -207,6 +210,7 @@ def main() -> None:
     parser.add_argument("--startup-sec", type=float, default=15.0)
     parser.add_argument("--sleep-sec", type=float, default=10.0, help="of a chunk, to scale out")
     parser.add_argument("--chunks", type=int, default=64, help="to scale out")
+    parser.add_argument("--audio-cpu-sec", type=float, default=2.0, help="of a chunk, likewise")
     parser.add_argument("--cores", type=float, default=2.0, help="to scale out")
     given = parser.parse_args()
     work_sec = CHUNK_SEC / given.times_real_time
@@ -218,7 +222,9 @@ def main() -> None:
         needed = workers_for(1_000, NIGHT_SEC, fleet)
         print(f"\n1,000 h in a night of 10 h: {needed} engines\n")
         print("\n".join(table(1_000_000, Fleet(64, work_sec, 16))))
-    sleeping = Fleet(1, given.sleep_sec, given.flows, given.cores, given.startup_sec)
+    sleeping = Fleet(
+        1, given.sleep_sec, given.flows, given.cores, given.audio_cpu_sec, given.startup_sec
+    )
     print(f"\n{given.chunks} chunks of {given.sleep_sec:g} s on {given.cores:g} cores:\n")
     print("\n".join(scale_out_table(given.chunks, sleeping, SUBFLOWS)))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from distributed import Client, WorkerPlugin
 
+from longform.chunking.vad import silero_model
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
 from longform.speech.engine_choice import worker_engine
@@ -22,8 +23,14 @@ class EnginePlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not ty
         self.name = f"longform-engine-{spec.model_dump_json()}"
 
     async def setup(self, worker: Any) -> None:
-        """Load in a thread, so that the worker keeps answering its scheduler."""
-        await asyncio.to_thread(worker_engine, self.spec, Settings())
+        """Load in threads, so that the worker keeps answering its scheduler.
+
+        What finds speech is loaded beside it: the first macro chunk needs that first.
+        """
+        await asyncio.gather(
+            asyncio.to_thread(worker_engine, self.spec, Settings()),
+            asyncio.to_thread(silero_model),
+        )
 
 
 async def load_engines(client: Client, spec: EngineSpec) -> None:
