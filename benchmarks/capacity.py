@@ -22,7 +22,6 @@ OUTPUT_BYTES = 235_000  # of the JSON of a transcript, for each chunk
 # Reads, writes and removals in the chunk store for a new chunk, claims included: 3 looks by the
 # flow before it is sent and 1 behind, 2 looks, the claim, the record and their ends by the worker.
 STORE_CALLS = 12
-FLOW_BYTES = 600_000  # that a flow holds of each chunk of a recording until it is written
 SCHEDULER_BYTES = 1_000  # that stay in a Dask scheduler for each chunk
 CONNECTIONS_PER_READER = 3  # to the host of a recording
 

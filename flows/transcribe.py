@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from prefect import flow
 from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
@@ -14,6 +13,7 @@ from flows.outage import if_reachable
 from flows.progress import ProgressReporter
 from flows.recording import Bench, missing, transcribe_recording
 from flows.summary import publish_summary
+from flows.unsearched_flow import unsearched_flow, unsearched_result
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from infra.settings_variable import apply_settings_variable
@@ -36,7 +36,7 @@ def run_name() -> str:
     return f"transcribe {shown_name(str(flow_run.parameters.get('media_url', '')))}"
 
 
-@flow(
+@unsearched_flow(
     name="transcribe",
     flow_run_name=run_name,
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
@@ -89,11 +89,11 @@ async def transcribe(
 def ended(output: TranscribeOutput) -> TranscribeOutput:
     """Return what ends the run as Completed; under a name of its own where there is damage."""
     if output.status != "complete_with_damage":
-        return output
+        return unsearched_result(output)
     state: Any = Completed(
         name="CompleteWithDamage",
         message=f"{output.damaged_sec:.2f} s of the recording are damaged",
-        data=output,
+        data=unsearched_result(output),
     )
     # Prefect takes a returned state for the run's own, and gives callers its data.
     return cast("TranscribeOutput", state)

@@ -1,7 +1,7 @@
 """JSON: the contract of `TranscribeOutput` and OpenAI's `verbose_json` in one document."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from longform.transcript.formats.rendering import Rendering
@@ -22,19 +22,27 @@ class JsonFormat:
         # A list of all words in dictionaries would take more room than the whole transcript.
         lists = {"words": map(_verbose_word, words), "segments": map(_segment, output.segments)}
         document = _verbose_json(output, has_words=bool(words)) | _contract(output)
-        members = (
-            f"{_json(name)}: {_array(lists[name]) if name in lists else _json(value)}"
-            for name, value in document.items()
-        )
-        return "{" + ", ".join(members) + "}\n"
+        return "".join(_pieces(document, lists))
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _array(items: Iterable[object]) -> str:
-    return "[" + ", ".join(map(_json, items)) + "]"
+def _pieces(
+    document: Mapping[str, Any], lists: Mapping[str, Iterable[dict[str, Any]]]
+) -> Iterator[str]:
+    """Yield a document piece by piece, so that no large part of it is there twice."""
+    for number, (name, value) in enumerate(document.items()):
+        yield f"{', ' if number else '{'}{_json(name)}: "
+        if name not in lists:
+            yield _json(value)
+            continue
+        yield "["
+        for index, item in enumerate(lists[name]):
+            yield f"{', ' if index else ''}{_json(item)}"
+        yield "]"
+    yield "}\n"
 
 
 def _contract(output: TranscribeOutput) -> dict[str, Any]:
