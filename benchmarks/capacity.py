@@ -47,8 +47,8 @@ class Way:
         return self.flow_cpu_sec + workers + self.server_cpu_sec
 
 
-SUBFLOWS = Way("subflows", 0.14, 0.12, 0.02, 0.12, 8.4, 7.1, 61, 75_000)
-TASKS = Way("tasks", 0.14, 0.10, 0.02, 0.06, 0.5, 3.1, 17, 21_000)
+SUBFLOWS = Way("subflows", 0.12, 0.13, 0.02, 0.17, 8.3, 7.1, 61, 75_000)
+TASKS = Way("tasks", 0.10, 0.08, 0.01, 0.01, 0.5, 3.1, 17, 21_000)
 WAYS = {way.name: way for way in (SUBFLOWS, TASKS)}
 
 

@@ -1,9 +1,11 @@
 """Stage `plan`: which macro chunks a recording is cut into, and where their audio comes from."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import aclosing
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 from pydantic import Field
@@ -30,6 +32,9 @@ from longform.params import FrozenModel, TranscribeParams
 from longform.settings import Settings
 from longform.timeline import Span
 
+# Boundaries that are searched before their chunks are wanted. All of ten hours at once kept the
+# first macro chunks from the CPU for 20 s.
+SEARCHES_AHEAD = 16
 PARALLEL_SEARCHES = 4  # of 10 s of audio each: enough to hide latency, too few to hurt a host
 PLAN_VERSION = 2  # raise when the same recording and parameters would be cut elsewhere
 
@@ -118,17 +123,17 @@ async def windowed_chunks(
 ) -> AsyncIterator[PlannedChunk]:
     """Yield the chunks of a windowed recording as soon as both their ends are known.
 
-    `find` searches one boundary; all are started at once and may run anywhere.
+    `find` searches one boundary; the next few are searched ahead, and may be anywhere.
     """
     total_samples = recording.media.num_samples_estimate or 0
-    searches = [
-        asyncio.ensure_future(find(boundary))
-        for boundary in nominal_boundaries(total_samples, params)
-    ]
+    boundaries = nominal_boundaries(total_samples, params)
+    rest = iter(boundaries)
+    searches = deque(asyncio.ensure_future(find(at)) for at in islice(rest, SEARCHES_AHEAD))
     start = guard_before = 0
     try:
-        for index, search in enumerate(searches):
-            split = await search
+        for index in range(len(boundaries)):
+            split = await searches.popleft()
+            searches.extend(asyncio.ensure_future(find(at)) for at in islice(rest, 1))
             guard = guard_samples(split, params)
             yield PlannedChunk(
                 index=index,
@@ -143,7 +148,7 @@ async def windowed_chunks(
         for search in searches:
             search.cancel()
     yield PlannedChunk(
-        index=len(searches),
+        index=len(boundaries),
         start_sample=start,
         end_sample=total_samples,
         open_ended=True,
