@@ -1,4 +1,4 @@
-"""The plan of a windowed recording: every sample in one chunk, and searches no further than needed."""
+"""The plan of a windowed recording: all of it, and no searches further ahead than needed."""
 
 from types import SimpleNamespace
 from typing import Any, cast
