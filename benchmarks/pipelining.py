@@ -37,8 +37,7 @@ class Reading:
     def busy_share(self) -> float:
         """Share of the time between the first and the last call that the engine worked."""
         calls = self.run.calls
-        last_unix_sec = max(call.ended_unix_sec for call in calls)
-        return self.run.engine_sec / (last_unix_sec - calls[0].started_unix_sec)
+        return self.run.engine_sec / (calls[-1].ended_unix_sec - calls[0].started_unix_sec)
 
 
 def queue_stats() -> list[BatchStats]:

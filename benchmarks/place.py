@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from benchmarks.watched_engines import (
-    CALLS_VARIABLE,
-    SPEED_VARIABLE,
-    EngineCall,
-    busy_sec,
-    read_calls,
-)
+from benchmarks.watched_engines import CALLS_VARIABLE, SPEED_VARIABLE, EngineCall, read_calls
 from infra.server import ensure_server, stop_server
 from infra.server_process import read_state
 from longform.params import TranscribeParams
@@ -90,8 +84,8 @@ class Measured:
 
     @property
     def engine_sec(self) -> float:
-        """Time in which an engine was in a call or more, over all workers."""
-        return sum(map(busy_sec, self.by_worker().values()))
+        """Time in calls of the engines, over all workers."""
+        return sum(call.duration_sec for call in self.calls)
 
     @property
     def fill(self) -> float:

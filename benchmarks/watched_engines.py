@@ -6,7 +6,6 @@ adds a line per call to a file of its own, in the folder that LONGFORM_BENCH_CAL
 
 import json
 import os
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -69,15 +68,6 @@ def read_calls(folder: Path) -> list[EngineCall]:
     return sorted((EngineCall(**json.loads(line)) for line in lines), key=_start)
 
 
-def busy_sec(calls: Sequence[EngineCall]) -> float:
-    """Return how long at least one of a worker's calls, which are by start, was going on."""
-    total_sec = until = 0.0
-    for call in calls:
-        total_sec += max(0.0, call.ended_unix_sec - max(call.started_unix_sec, until))
-        until = max(until, call.ended_unix_sec)
-    return total_sec
-
-
 def _start(call: EngineCall) -> float:
     return call.started_unix_sec
 
@@ -87,9 +77,7 @@ class _Watched:
 
     def __init__(self, engine: Engine, batch_size: int) -> None:
         self._engine = engine
-        self.calls_at_once: int = getattr(engine, "calls_at_once", 1)
         self._batch_size = batch_size
-        self._lock = threading.Lock()
         self._file = Path(os.environ[CALLS_VARIABLE]) / f"{os.getpid()}.jsonl"
 
     @property
@@ -105,7 +93,7 @@ class _Watched:
         call = EngineCall(
             started_sec, time.time(), os.getpid(), len(batch), self._batch_size, audio_sec
         )
-        with self._lock, self._file.open("a") as file:
+        with self._file.open("a") as file:
             file.write(json.dumps(asdict(call)) + "\n")
         return results
 

@@ -69,7 +69,6 @@ class MeteredEngine:
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine
         self._metrics = metrics
-        self.calls_at_once: int = getattr(engine, "calls_at_once", 1)
 
     @property
     def identity(self) -> str:

@@ -11,9 +11,7 @@ from typing import Self
 
 from longform.chunking.micro_chunk import MicroChunk
 from longform.errors import EngineUnavailableError, InvariantError, LongformError
-from longform.speech.batch_stats import BatchStats, WorkClock
 from longform.speech.engine import DecodeOptions, Engine, MicroRequest, MicroResult
-from longform.speech.engine_failure import typed
 from longform.speech.language import LanguageTrack
 
 # A partial batch waits this long after the last arrival. One stream delivers a chunk of 30 s
@@ -22,16 +20,27 @@ from longform.speech.language import LanguageTrack
 LINGER_SEC = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class BatchStats:
+    """What the batcher has done; `fill` is the mean share of a batch that was used (0-1)."""
+
+    num_batches: int
+    num_chunks: int
+    batch_size: int
+    most_waiting: int = 0  # chunks that were in the queue at a time
+
+    @property
+    def fill(self) -> float:
+        """Chunks decoded over places in the batches that were sent."""
+        return self.num_chunks / (self.num_batches * self.batch_size) if self.num_batches else 0.0
+
+
 @dataclass(slots=True, eq=False)
 class _Pending:
     rank: int
     stream: "Stream"
     request: MicroRequest
     future: Future[MicroResult]
-
-    def fail(self, error: LongformError) -> None:
-        self.future.set_exception(error)
-        self.request.ballot.give_up()
 
 
 @dataclass(slots=True, eq=False)
@@ -81,15 +90,15 @@ class Stream:
 
 
 class Batcher:
-    """Owns a loaded engine: a batch at a time, or as many side by side as it takes.
+    """Owns a loaded engine: all calls of it are made from one thread, a batch at a time.
 
     A batch goes out when it is full, when no open stream can add to it (each is finished or
     at its bound), when nothing has arrived for a while, or when the engine has had nothing to do
-    for as long; beside another batch only in the first two cases. The oldest stream goes first
-    and the others fill its batches: so macro chunks end one after the other, and while the next
-    one is begun, the engine has the rest of another to decode. Streams that take turns are served
-    chunk by chunk, oldest first; as each has at most `max_outstanding` chunks in the queue, one
-    of any length starves none.
+    for as long. The oldest stream goes first and the
+    others fill its batches: so macro chunks end one after the other, and while the next one is
+    begun, the engine has the rest of another to decode. Streams that take turns are served chunk
+    by chunk, oldest first; as each has at most `max_outstanding` chunks in the queue, one of any
+    length starves none.
 
     Args:
         engine: the loaded engine.
@@ -115,21 +124,16 @@ class Batcher:
         self._streams: set[Stream] = set()
         self._last_arrival = 0.0
         self._idle_since_sec = time.monotonic()
-        self._num_busy = 0  # batches being decoded
         self._ranks = count()
         self._num_batches = self._num_chunks = self._most_waiting = 0
         self._closed = False
-        self._work = WorkClock()
-        calls_at_once: int = getattr(engine, "calls_at_once", 1)
         # Running the engine in an executor hands every exception over in a future, whatever
-        # its type: the dispatching threads below outlive any failure of the engine.
-        self._executor = ThreadPoolExecutor(calls_at_once, thread_name_prefix="longform-engine")
-        self._dispatchers = [
-            threading.Thread(target=self._dispatch, name="longform-batcher", daemon=True)
-            for _ in range(calls_at_once)
-        ]
-        for dispatcher in self._dispatchers:
-            dispatcher.start()
+        # its type: the dispatching thread below outlives any failure of the engine.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="longform-engine")
+        self._dispatcher = threading.Thread(
+            target=self._dispatch, name="longform-batcher", daemon=True
+        )
+        self._dispatcher.start()
 
     @property
     def stats(self) -> BatchStats:
@@ -188,9 +192,8 @@ class Batcher:
             self._pending.clear()
             self._changed.notify_all()
         for pending in abandoned:
-            pending.fail(EngineUnavailableError("the speech engine was closed"))
-        for dispatcher in self._dispatchers:
-            dispatcher.join()
+            pending.future.set_exception(EngineUnavailableError("the speech engine was closed"))
+        self._dispatcher.join()
         self._executor.shutdown()
 
     def _require_open(self) -> None:
@@ -231,7 +234,6 @@ class Batcher:
             self._pending = deque(p for p in self._pending if p.stream is not stream)
         for pending in withdrawn:
             pending.future.cancel()
-            pending.request.ballot.give_up()
 
     def _dispatch(self) -> None:
         while (batch := self._next_batch()) is not None:
@@ -240,10 +242,8 @@ class Batcher:
             if wanted:
                 self._decode(wanted)
             with self._changed:
-                self._num_busy -= 1
                 self._idle_since_sec = time.monotonic()
                 for pending in batch:
-                    pending.request.ballot.give_up()
                     pending.stream._num_outstanding -= 1
                 self._changed.notify_all()
 
@@ -256,14 +256,11 @@ class Batcher:
                 # Whoever waits for the first words is not made to wait for a batch, which fills
                 # meanwhile.
                 is_first = now_sec - self._idle_since_sec >= self._linger_sec
-                may_be_partial = is_first or quiet_sec >= self._linger_sec
-                if ready and (self._is_due(ready) or (may_be_partial and not self._num_busy)):
+                if ready and (is_first or self._is_due(ready) or quiet_sec >= self._linger_sec):
                     taken = set(map(id, ready))
                     self._pending = deque(p for p in self._pending if id(p) not in taken)
-                    self._num_busy += 1
                     return ready
-                can_wait_out = ready and not self._num_busy
-                self._changed.wait(self._linger_sec - quiet_sec if can_wait_out else None)
+                self._changed.wait(self._linger_sec - quiet_sec if ready else None)
             return None
 
     def _ready_batch(self) -> list[_Pending]:
@@ -294,25 +291,37 @@ class Batcher:
                 for pending in batch:
                     self._decode([pending])
                 return
-            batch[0].fail(error)
+            batch[0].future.set_exception(error)
             return
         for pending, result in zip(batch, results, strict=True):
             pending.future.set_result(result)
 
     def _call_engine(self, batch: list[_Pending]) -> list[MicroResult]:
         requests = [pending.request for pending in batch]
+        started_sec = time.monotonic()
         options = batch[0].stream.shared_options
-        started_sec = self._work.begin()
         call = self._executor.submit(self.engine.transcribe, requests, options)
         error = call.exception()
-        share_sec = (self._work.end() - started_sec) / len(batch)
+        share_sec = (time.monotonic() - started_sec) / len(batch)
         with self._changed:
             self._num_batches += 1
             self._num_chunks += len(batch)
         if error is not None:
-            raise typed(error)
+            raise _typed(error)
         if len(call.result()) != len(batch):
             raise InvariantError(
                 f"the engine returned {len(call.result())} results for {len(batch)} micro chunks"
             )
         return [replace(result, engine_sec=share_sec) for result in call.result()]
+
+
+def _typed(error: BaseException) -> LongformError:
+    """Return `error` as one of ours: what machines do may pass, what code does is a bug."""
+    if isinstance(error, LongformError):
+        return error
+    may_pass = isinstance(error, RuntimeError | MemoryError | OSError)
+    kind = EngineUnavailableError if may_pass else InvariantError
+    detail = " ".join(str(error).split())
+    typed = kind(f"the speech engine failed: {type(error).__name__}: {detail}")
+    typed.__cause__ = error
+    return typed

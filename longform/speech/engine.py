@@ -6,7 +6,7 @@ from typing import Protocol
 
 from longform.chunking.micro_chunk import MicroChunk
 from longform.params import FallbackParams, FrozenModel, Task
-from longform.speech.language import Ballot, LanguageTrack
+from longform.speech.language import LanguageTrack
 from longform.transcript.segment import Segment
 
 # Raised whenever the same weights and parameters may give another text than before, so that
@@ -73,10 +73,6 @@ class MicroRequest:
     chunk: MicroChunk
     languages: LanguageTrack
     halves_follow: bool = False
-    ballot: Ballot = field(init=False)  # made in the order in which requests are
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ballot", self.languages.ballot(self.chunk.span.start_sample))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +101,7 @@ class MicroResult:
 
 
 class Engine(Protocol):
-    """A loaded speech model. One instance per process; calls come from one thread at a time.
-
-    An engine with an attribute `calls_at_once` takes that many calls side by side. It casts the
-    ballots of a batch before it asks for the language of any of its windows.
-    """
+    """A loaded speech model. One instance per process; calls come from one thread at a time."""
 
     @property
     def identity(self) -> str:

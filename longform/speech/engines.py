@@ -12,8 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from longform.errors import ParameterError
-from longform.speech.batch_stats import BatchStats
-from longform.speech.batching import Batcher
+from longform.speech.batching import Batcher, BatchStats
 from longform.speech.engine import DECODER_VERSION, Engine, EngineSpec
 
 EngineFactory = Callable[[EngineSpec, Path], Engine]

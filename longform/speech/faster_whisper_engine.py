@@ -68,8 +68,6 @@ class FasterWhisperEngine:
         self, model: WhisperModel, features: Features, path: Path, shape: LaneShape
     ) -> None:
         self._windows = WhisperWindows(model, features, path, shape)
-        # What one batch does alone (its longest window, its ladder) leaves lanes to the other.
-        self.calls_at_once = min(2, shape.num_lanes)
 
     @property
     def identity(self) -> str:
@@ -121,10 +119,11 @@ class FasterWhisperEngine:
             only_among(options.languages, probabilities)
             for probabilities in self._windows.languages(encoded)
         ]
-        for request, probabilities in zip(batch, heard, strict=True):
-            request.ballot.cast(probabilities)
         return [
-            Spoken(*request.ballot.elect(), is_sure(probabilities))
+            Spoken(
+                *request.languages.decide(request.chunk.span.start_sample, probabilities),
+                is_sure(probabilities),
+            )
             for request, probabilities in zip(batch, heard, strict=True)
         ]
 

@@ -1,7 +1,6 @@
 """An engine that makes do with less memory: smaller batches first, then smaller numbers."""
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 
 from longform.errors import EngineUnavailableError
@@ -22,7 +21,6 @@ class FittingEngine:
 
     def __init__(self, load: Callable[[str], Engine], compute_types: Sequence[str]) -> None:
         self._load = load
-        self._lock = threading.RLock()  # calls may come side by side
         self._smaller_types = list(compute_types[1:])
         self._engine: Engine | None = load(compute_types[0])
         self._most: int | None = None
@@ -32,11 +30,6 @@ class FittingEngine:
     def identity(self) -> str:
         """That of the engine inside."""
         return self._loaded().identity
-
-    @property
-    def calls_at_once(self) -> int:
-        """That of the engine inside."""
-        return getattr(self._loaded(), "calls_at_once", 1)
 
     def transcribe(
         self, batch: Sequence[MicroRequest], options: DecodeOptions
@@ -48,23 +41,19 @@ class FittingEngine:
         """
         results: list[MicroResult] = []
         while len(results) < len(batch):
-            piece, engine = batch[len(results) :][: self._most], self._loaded()
+            piece = batch[len(results) :][: self._most]
             try:
-                results += engine.transcribe(piece, options)
+                results += self._loaded().transcribe(piece, options)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                with self._lock:
-                    if engine is self._engine:  # else another call has made room meanwhile
-                        del engine
-                        self._shrink(len(piece), error)
+                self._shrink(len(piece), error)
         return results
 
     def _loaded(self) -> Engine:
-        with self._lock:
-            if self._engine is None:
-                raise EngineUnavailableError("the speech engine did not fit into memory before")
-            return self._engine
+        if self._engine is None:
+            raise EngineUnavailableError("the speech engine did not fit into memory before")
+        return self._engine
 
     def _shrink(self, num_chunks: int, error: Exception) -> None:
         if num_chunks > 1:

@@ -25,7 +25,7 @@ from longform.speech.engine import (
     MicroResult,
     RemoteService,
 )
-from longform.speech.language import Ballot
+from longform.speech.language import LanguageTrack
 from longform.speech.remote_client import ServiceClient
 from longform.speech.remote_service import find_service
 from longform.speech.verbose_json import parse_answer
@@ -89,10 +89,8 @@ class RemoteEngine:
             answers = list(
                 pool.map(lambda each: self._exact(each.chunk, _asked(each, options)), batch)
             )
-            for request, answer in zip(batch, answers, strict=True):
-                _vote(request.ballot, answer)
             settled = [
-                _settle(request.ballot, answer)
+                _settle(request.languages, request.chunk, answer)
                 for request, answer in zip(batch, answers, strict=True)
             ]
             return list(
@@ -169,18 +167,13 @@ def _asked(request: MicroRequest, options: DecodeOptions) -> DecodeOptions:
     return options.model_copy(update={"halves_follow": request.halves_follow})
 
 
-def _vote(ballot: Ballot, answer: ChunkAnswer) -> None:
-    if answer.votes:
-        ballot.cast(answer.votes.items())
-    else:
-        ballot.give_up()
-
-
-def _settle(ballot: Ballot, answer: ChunkAnswer) -> tuple[MicroResult, str]:
+def _settle(
+    track: LanguageTrack, chunk: MicroChunk, answer: ChunkAnswer
+) -> tuple[MicroResult, str]:
     """Let the stream decide on the language; return the result so far, and that language."""
     if not answer.votes:
         return answer.result, answer.result.language
-    code, probability = ballot.elect()
+    code, probability = track.decide(chunk.span.start_sample, answer.votes.items())
     return _as_probable(answer.result, probability), code
 
 

@@ -26,10 +26,7 @@ class RecordingEngine:
 
     identity = "recording"
 
-    def __init__(
-        self, act: Callable[[list[int]], None] = lambda starts: None, calls_at_once: int = 1
-    ) -> None:
-        self.calls_at_once = calls_at_once
+    def __init__(self, act: Callable[[list[int]], None] = lambda starts: None) -> None:
         self.calls: list[tuple[list[int], DecodeOptions]] = []
         self.threads: set[int] = set()
         self._act = act
@@ -54,18 +51,13 @@ def chunk(start: int) -> MicroChunk:
     batch_size=st.integers(1, 4),
     max_outstanding=st.integers(1, 5),
     greedy=st.sets(st.integers(0, 3)),
-    calls_at_once=st.integers(1, 3),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_every_chunk_is_decoded_once_and_gets_its_own_result(
-    num_chunks: list[int],
-    batch_size: int,
-    max_outstanding: int,
-    greedy: set[int],
-    calls_at_once: int,
+    num_chunks: list[int], batch_size: int, max_outstanding: int, greedy: set[int]
 ) -> None:
     """Whatever streams race, no chunk is lost, doubled, mixed up or put beside other options."""
-    engine = RecordingEngine(calls_at_once=calls_at_once)
+    engine = RecordingEngine()
     batcher = Batcher(engine, batch_size, max_outstanding, linger_sec=0.01)
     results: dict[int, list[tuple[int, Future[MicroResult]]]] = {}
 
@@ -88,11 +80,11 @@ def test_every_chunk_is_decoded_once_and_gets_its_own_result(
     assert all(language == str(start) for start, language in heard)
     decoded = [start for starts, _ in engine.calls for start in starts]
     assert sorted(decoded) == sorted(start for start, _ in heard)
-    assert len(engine.threads) <= calls_at_once
+    assert len(engine.threads) <= 1
     for starts, options in engine.calls:
         assert len(starts) <= batch_size
         assert {start // 1_000 in greedy for start in starts} == {options == GREEDY}
-    for number in results if calls_at_once == 1 else ():  # in order within a stream
+    for number in results:  # in order within a stream
         own = [start for start in decoded if start // 1_000 == number]
         assert own == sorted(own)
 
@@ -341,94 +333,3 @@ def test_the_time_of_a_call_is_shared_among_its_chunks() -> None:
     batcher.close()
     assert all(result.engine_sec > 0 for result in results)
     assert sum(result.engine_sec for result in results) >= sum(called_sec)
-
-
-def test_as_many_calls_as_the_engine_takes_are_at_work() -> None:
-    """Two full batches are decoded side by side, and a third waits."""
-    gate = threading.Event()
-    engine = RecordingEngine(lambda starts: gate.wait(WAIT_SEC) and None, calls_at_once=2)
-    batcher = Batcher(engine, batch_size=2, max_outstanding=6, linger_sec=60.0)
-    with batcher.open_stream(BEAM) as stream:
-        futures = [stream.submit(chunk(start)) for start in range(6)]
-    while len(engine.calls) < 2:
-        time.sleep(0.001)
-    assert batcher.num_waiting == 2
-    gate.set()
-    assert [future.result(WAIT_SEC).language for future in futures] == list("012345")
-    batcher.close()
-    assert sorted(starts for starts, _ in engine.calls) == [[0, 1], [2, 3], [4, 5]]
-
-
-def test_beside_another_batch_none_goes_out_that_can_still_grow() -> None:
-    """While the engine has work, a partial batch waits for more, however long that takes."""
-    gate = threading.Event()
-    engine = RecordingEngine(lambda starts: gate.wait(WAIT_SEC) and None, calls_at_once=2)
-    batcher = Batcher(engine, batch_size=2, max_outstanding=9, linger_sec=0.05)
-    with batcher.open_stream(BEAM) as stream:
-        futures = [stream.submit(chunk(start)) for start in range(3)]
-        time.sleep(0.3)  # six times as long as a batch waits beside an engine without work
-        assert batcher.num_waiting == 1
-        futures.append(stream.submit(chunk(3)))
-        while len(engine.calls) < 2:
-            time.sleep(0.001)
-        gate.set()
-        for future in futures:
-            future.result(WAIT_SEC)
-    batcher.close()
-    assert [starts for starts, _ in engine.calls] == [[0, 1], [2, 3]]
-
-
-class VotingEngine:
-    """Votes as its script says, and takes its time over the first batch."""
-
-    identity = "voting"
-    calls_at_once = 2
-
-    def __init__(self, votes: dict[int, list[tuple[str, float]] | None]) -> None:
-        self._votes = votes
-
-    def transcribe(
-        self, batch: Sequence[MicroRequest], options: DecodeOptions
-    ) -> list[MicroResult]:
-        if batch[0].chunk.span.start_sample == 0:
-            time.sleep(0.1)
-        for request in batch:
-            vote = self._votes[request.chunk.span.start_sample]
-            if vote is None:
-                raise RuntimeError("out of order")
-            request.ballot.cast(vote)
-        return [MicroResult((), *request.ballot.elect()) for request in batch]
-
-
-def elected(votes: dict[int, list[tuple[str, float]] | None], last: int) -> str:
-    """Return the language of the window `last`, decoded beside the ones before it."""
-    batcher = Batcher(VotingEngine(votes), batch_size=2, max_outstanding=9, linger_sec=0.01)
-    with batcher.open_stream(BEAM) as stream:
-        futures = {start: stream.submit(chunk(start)) for start in votes}
-    language = futures[last].result(WAIT_SEC).language
-    batcher.close()
-    return language
-
-
-def test_the_language_of_a_window_does_not_depend_on_what_is_decoded_beside_it() -> None:
-    """One that is not sure waits for the votes of the windows before it."""
-    dutch, unsure = [("nl", 0.95), ("de", 0.05)], [("de", 0.5), ("nl", 0.4), ("en", 0.1)]
-    assert elected({0: dutch, 1: dutch, 2: unsure, 3: unsure}, last=3) == "nl"
-
-
-def test_nobody_waits_for_the_vote_of_a_window_that_failed() -> None:
-    """A window that could not be decoded has no say, and holds nobody up."""
-    unsure = [("de", 0.5), ("nl", 0.4), ("en", 0.1)]
-    assert elected({0: None, 1: None, 2: unsure, 3: unsure}, last=3) == "de"
-
-
-def test_time_at_work_is_not_counted_twice() -> None:
-    """Of two calls side by side each has half of the time that both took."""
-    started_sec = time.monotonic()
-    engine = RecordingEngine(lambda starts: time.sleep(0.1), calls_at_once=2)
-    batcher = Batcher(engine, batch_size=1, max_outstanding=4, linger_sec=0.01)
-    with batcher.open_stream(BEAM) as stream:
-        futures = [stream.submit(chunk(start)) for start in range(4)]
-    total_sec = sum(future.result(WAIT_SEC).engine_sec for future in futures)
-    batcher.close()
-    assert 0.1 <= total_sec <= time.monotonic() - started_sec

@@ -242,8 +242,8 @@ def test_the_language_of_the_stream_wins() -> None:
     with speech_server(sure, unsure, answer("de", {})) as server:
         results = ask(engine_at(server, exact=True, batch_size=1), chunk(), chunk(START + 64_000))
     track = LanguageTrack()
-    track.ballot(START).decide([("de", 0.95), ("en", 0.05)])
-    decided = track.ballot(START + 64_000).decide([("en", 0.5), ("de", 0.4)])
+    track.decide(START, [("de", 0.95), ("en", 0.05)])
+    decided = track.decide(START + 64_000, [("en", 0.5), ("de", 0.4)])
     assert [result.language for result in results] == ["de", "de"]
     assert (results[1].language, results[1].language_probability) == decided
     assert [

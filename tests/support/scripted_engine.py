@@ -96,7 +96,7 @@ def _result(request: MicroRequest, options: DecodeOptions) -> MicroResult:
     chunk = request.chunk
     language, probability = options.language or "en", 1.0
     if options.language is None:
-        language, probability = request.ballot.decide([("en", 1.0)])
+        language, probability = request.languages.decide(chunk.span.start_sample, [("en", 1.0)])
     if not chunk.speech:
         return MicroResult((), language, probability)
     start, end = chunk.speech[0].start_sample, chunk.speech[-1].end_sample
