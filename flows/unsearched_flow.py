@@ -37,9 +37,10 @@ def unsearched_result(value: R) -> R:
 async def _unquoted(running: Awaitable[Any]) -> Any:
     result = await running
     if isinstance(result, State) and isinstance(result.data, ResultRecord):
-        result.data.result = _open(result.data.result)
-    return _open(result)
+        result.data.result = opened(result.data.result)
+    return opened(result)
 
 
-def _open(result: Any) -> Any:
+def opened(result: Any) -> Any:
+    """Return what such a flow has returned, as those see it who read its state."""
     return result.unquote() if isinstance(result, quote) else result

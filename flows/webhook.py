@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
 
+from flows.unsearched_flow import opened
 from infra.secret_blocks import webhook_target
 from longform.errors import BatchFailedError, IncompleteTranscriptError, LongformError
 from longform.media.policy import shown_name
@@ -117,7 +118,7 @@ def _bulk_facts(report: BatchReport) -> dict[str, Any]:
 
 def _ended_with(state: State[Any]) -> object:
     """Return what the flow returned or raised, where this is its process; else nothing."""
-    return getattr(state.data, "result", state.data)
+    return opened(getattr(state.data, "result", state.data))
 
 
 def _run_url(run_id: UUID) -> str:

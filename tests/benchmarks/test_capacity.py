@@ -54,8 +54,8 @@ def test_an_engine_that_sleeps_scales_until_something_else_is_full() -> None:
     assert wall_sec(64, fleet, TASKS) == pytest.approx(640)
     assert wall_sec(64, replace(fleet, workers=16), TASKS) == pytest.approx(40)
     crowd = replace(fleet, workers=64, chunk_work_sec=0.1)
-    assert wall_sec(64, crowd, TASKS) == pytest.approx(64 * TASKS.cpu_sec / 2)
-    assert pace(crowd, TASKS).slowest == "machine"
+    assert wall_sec(64, crowd, SUBFLOWS) == pytest.approx(64 * SUBFLOWS.cpu_sec / 2)
+    assert pace(crowd, SUBFLOWS).slowest == "machine"
 
 
 def test_a_part_of_a_round_is_a_round() -> None:
