@@ -5,7 +5,9 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
-from prefect.results import ResultRecord  # type: ignore[attr-defined]  # it is there
+
+# Prefect's public module uses this class and does not list it among what it exports.
+from prefect.results import ResultRecord  # type: ignore[attr-defined]
 from prefect.utilities.annotations import quote
 
 P = ParamSpec("P")

@@ -1,5 +1,7 @@
 """What flows return passes Prefect by unseen, and reaches whoever asked for it."""
 
+from typing import Any, cast
+
 import pytest
 from prefect import futures
 from prefect.states import Completed
@@ -16,7 +18,8 @@ WORDS = tuple(f"word{number}" for number in range(1_000))
 async def telling(*, with_state: bool) -> tuple[str, ...]:
     """Return words, as they are or as the data of a state."""
     words = unsearched_result(WORDS)
-    return Completed(name="Told", data=words) if with_state else words  # type: ignore[return-value]
+    state: Any = Completed(name="Told", data=words)  # Prefect gives callers its data
+    return cast("tuple[str, ...]", state) if with_state else words
 
 
 @pytest.mark.parametrize("with_state", [False, True])
@@ -33,7 +36,8 @@ async def test_the_value_itself_is_returned(
 
     monkeypatch.setattr(futures, "_collect_futures", watch)
     assert await telling(with_state=with_state) == WORDS
-    state = await telling(with_state=with_state, return_state=True)  # type: ignore[call-overload]
+    call: Any = telling  # `return_state` is no parameter of the function
+    state = await call(with_state=with_state, return_state=True)
     assert await state.aresult() == WORDS
     assert state.name == ("Told" if with_state else "Completed")
     assert not set(WORDS) & {value for value in seen if isinstance(value, str)}
