@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
@@ -17,6 +16,7 @@ from cli.display import Display, open_display
 from cli.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, TERMINATED, exit_code
 from cli.interruption import Interruption
 from cli.request import Request
+from cli.shared_cluster import SharedCluster
 from longform.errors import IncompleteTranscriptError, LongformError
 from longform.progress import RunProgress, progress_listener
 from longform.settings import Settings, with_overrides
@@ -36,11 +36,10 @@ def perform(request: Request) -> int:
     display = open_display(quiet=request.quiet)
     with Interruption(display) as interruption:
         try:
-            with display:
+            with display, SharedCluster(request) as cluster:
                 display.show(RunProgress("", "starting"))
-                request = enter_environment(request)
-                with shared_cluster(request):
-                    return asyncio.run(transcribe_all(request, display, interruption))
+                request = enter_environment(request, cluster)
+                return asyncio.run(transcribe_all(request, display, interruption))
         except (KeyboardInterrupt, asyncio.CancelledError):
             sys.stderr.write(f"{interruption.kept(sys.argv[1:])}\n")
             return INTERRUPTED if interruption.came else TERMINATED
@@ -75,16 +74,29 @@ def check_before_start(request: Request) -> None:
         load_diarizer(request.settings)
 
 
-def enter_environment(request: Request) -> Request:
+def enter_environment(request: Request, cluster: SharedCluster) -> Request:
     """Return the request, with the settings that are in force once the server has been asked."""
-    settings = begin_environment(request.settings, request.overrides, verbose=request.verbose)
+    settings = begin_environment(
+        request.settings, request.overrides, verbose=request.verbose, meanwhile=cluster.begin
+    )
+    cluster.share(settings)
     return replace(request, settings=settings)
 
 
 def begin_environment(
-    settings: Settings, overrides: Mapping[str, object], *, verbose: bool
+    settings: Settings,
+    overrides: Mapping[str, object],
+    *,
+    verbose: bool,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Settings:
     """Give this process and its children a Prefect server, a quiet log and their settings.
+
+    Args:
+        settings: as this process knows them.
+        overrides: options, which go over everything else.
+        verbose: show Prefect's log.
+        meanwhile: is called where the server is still starting.
 
     Returns:
         The settings that are in force once the server has been asked.
@@ -98,6 +110,8 @@ def begin_environment(
     server = begin_server(settings.home)
     server.address.apply()
     import_module("flows.transcribe")  # seconds, while the server starts
+    if not server.answers():
+        meanwhile()
     server.wait()
     settings = settings_in_force(overrides)
     os.environ.update(settings.to_environment())
@@ -110,19 +124,6 @@ def settings_in_force(overrides: Mapping[str, object]) -> Settings:
 
     asyncio.run(apply_settings_variable())
     return with_overrides(Settings(), **overrides)
-
-
-@contextmanager
-def shared_cluster(request: Request) -> Iterator[None]:
-    """Let several recordings use one local cluster, so that the model is loaded once."""
-    from infra.cluster import local_cluster
-
-    if len(request.media) == 1 or request.settings.cluster != "local":
-        yield
-        return
-    with local_cluster(request.settings) as cluster:
-        os.environ["LONGFORM_CLUSTER"] = cluster.scheduler_address
-        yield
 
 
 async def transcribe_all(request: Request, display: Display, interruption: Interruption) -> int:

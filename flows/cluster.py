@@ -14,7 +14,7 @@ from flows.chunk_window import ChunkWindow
 from flows.dashboard import publish_dashboard
 from infra.cluster import require_resources
 from infra.cluster_check import require_fit_workers
-from infra.engine_plugin import load_engines
+from infra.engine_plugin import EnginePlugin, load_engines
 from infra.stopping import stop_everywhere
 from infra.task_sender import TaskSender
 from infra.telemetry import subscription
@@ -179,4 +179,9 @@ class RunCluster:
             listener(event)
 
     async def _load(self, engine: EngineSpec) -> None:
-        await load_engines(await self.client(), engine)
+        await load_engines(await self.client(), engine_plugin(engine))
+
+
+def engine_plugin(engine: EngineSpec) -> EnginePlugin:
+    """Return what has workers load an engine, and what else their first macro chunk needs."""
+    return EnginePlugin(engine, ["flows.macro_chunk"])

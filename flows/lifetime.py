@@ -17,6 +17,7 @@ from prefect.states import Cancelled
 
 from flows.orphans import close_dead_runs, close_subflows
 from flows.termination import cancel_once, cancelled_by_sigterm, end
+from infra.quick_exit import quick_exit
 from longform.run_notes import noted
 from longform.settings import Settings
 
@@ -51,6 +52,7 @@ def orderly(
 
     @functools.wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        quick_exit()
         gc.set_threshold(SELDOM, *gc.get_threshold()[1:])
         run_id, ending, home = str(flow_run.id), Ending(), Settings().home
         closing = asyncio.create_task(close_dead_runs(home))

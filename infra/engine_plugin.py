@@ -1,10 +1,13 @@
 """The Dask worker plugin that loads the speech engine, once per worker process."""
 
 import asyncio
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from distributed import Client, WorkerPlugin
 
+from infra.quick_exit import quick_exit
 from longform.chunking.vad import silero_model
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
@@ -16,10 +19,15 @@ class EnginePlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not ty
 
     Workers that join later load it too. The engine itself lives in a plain module of the
     domain: what a task function refers to is pickled by value, and would not be shared.
+
+    Args:
+        spec: the engine.
+        modules: what the first task would import otherwise, Prefect above all.
     """
 
-    def __init__(self, spec: EngineSpec) -> None:
+    def __init__(self, spec: EngineSpec, modules: Sequence[str] = ()) -> None:
         self.spec = spec
+        self.modules = modules
         self.name = f"longform-engine-{spec.model_dump_json()}"
 
     async def setup(self, worker: Any) -> None:
@@ -27,12 +35,14 @@ class EnginePlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not ty
 
         What finds speech is loaded beside it: the first macro chunk needs that first.
         """
+        quick_exit()
         await asyncio.gather(
             asyncio.to_thread(worker_engine, self.spec, Settings()),
             asyncio.to_thread(silero_model),
+            *(asyncio.to_thread(import_module, name) for name in self.modules),
         )
 
 
-async def load_engines(client: Client, spec: EngineSpec) -> None:
-    """Have every worker of the cluster load the engine of `spec`; done when all have."""
-    await asyncio.to_thread(client.register_plugin, EnginePlugin(spec))
+async def load_engines(client: Client, plugin: EnginePlugin) -> None:
+    """Have every worker of the cluster load an engine; done when all have."""
+    await asyncio.to_thread(client.register_plugin, plugin)

@@ -7,6 +7,7 @@ and a task is named by its place, as its module is installed there.
 """
 
 import asyncio
+import atexit
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -99,9 +100,19 @@ class _RunContexts:
                 self._known[serialized] = context, stack
             self._known.move_to_end(serialized)
             if len(self._known) > MAX_CONTEXTS:
-                _, (oldest, its_stack) = self._known.popitem(last=False)
-                oldest.run(its_stack.close)
+                self._leave_oldest()
             return self._known[serialized][0]
+
+    def leave_all(self) -> None:
+        """Leave every context, each in itself, where Prefect wants to leave it."""
+        with self._lock:
+            while self._known:
+                self._leave_oldest()
+
+    def _leave_oldest(self) -> None:
+        _, (context, stack) = self._known.popitem(last=False)
+        context.run(stack.close)
 
 
 _contexts = _RunContexts()
+atexit.register(_contexts.leave_all)

@@ -120,8 +120,16 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self.resize(80)
 
+    def narrow(self, columns: int) -> None:
+        """Make it narrower between two frames, for half a frame would be left on it for good."""
+        os.kill(self.pid, signal.SIGSTOP)
+        while select.select([self.fd], [], [], 0.1)[0] and self._read():
+            pass
+        self.resize(columns)
+        os.kill(self.pid, signal.SIGCONT)
+
     def resize(self, columns: int) -> None:
-        """Make it narrower or wider."""
+        """Give it so many columns."""
         ioctl(self.fd, TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.screen.resize(24, columns)
 
@@ -184,7 +192,7 @@ def test_ctrl_c_in_a_terminal(prefect_server: ServerAddress, tmp_path: Path) -> 
     options = ("--macro-chunk-size-sec", "30", "-f", "txt")
     with terminal(tmp_path, environment, "transcribe", str(WELCOME), *options) as there:
         there.wait_for(lambda: any("worker 1" in line for line in there.lines))
-        there.resize(60)
+        there.narrow(60)
         there.wait_for(lambda: any(len(line) > 50 for line in there.lines[-2:]))
         children = psutil.Process(there.pid).children(recursive=True)
         os.write(there.fd, b"\x03")
