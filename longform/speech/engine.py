@@ -11,7 +11,7 @@ from longform.transcript.segment import Segment
 
 # Raised whenever the same weights and parameters may give another text than before, so that
 # no transcript of an older decoder is taken from a cache.
-DECODER_VERSION = 4
+DECODER_VERSION = 5
 
 
 class RemoteService(FrozenModel):
