@@ -149,7 +149,7 @@ def test_a_signal_with_a_cluster_of_its_own(
         _, complaint = process.communicate(timeout=PATIENCE_SEC)
     assert process.returncode == ENDINGS[number], complaint
     assert place.leftovers() == []
-    assert not any(lives(child) for child in children)
+    wait_until(lambda: not any(lives(child) for child in children), "the end of its processes")
 
 
 def ask(path: str, **wanted: Any) -> list[dict[str, Any]]:
