@@ -110,7 +110,7 @@ def begin_environment(
     server = begin_server(settings.home)
     server.address.apply()
     import_module("flows.transcribe")  # seconds, while the server starts
-    if not server.answers():
+    if server.is_starting:
         meanwhile()
     server.wait()
     settings = settings_in_force(overrides)

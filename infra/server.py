@@ -45,9 +45,10 @@ class PendingServer:
     state: ServerState | None  # None where the server is not ours
     home: Path
 
-    def answers(self) -> bool:
-        """Return whether it does already."""
-        return answers(self.address.api_url)
+    @property
+    def is_starting(self) -> bool:
+        """It is ours, and does not answer yet."""
+        return self.state is not None and not answers(self.address.api_url)
 
     def wait(self) -> ServerAddress:
         """Wait until the server answers and return its address.
@@ -59,7 +60,7 @@ class PendingServer:
             require_answer(self.address)
             return self.address
         deadline = time.monotonic() + START_TIMEOUT_SEC
-        while not self.answers():
+        while self.is_starting:
             if self.state.process() is None:
                 raise EnvironmentFaultError(f"the Prefect server ended: {log_tail(self.home)}")
             if time.monotonic() > deadline:
