@@ -8,8 +8,7 @@ model.
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cli.request import Request
 from longform.settings import Settings
@@ -20,30 +19,19 @@ if TYPE_CHECKING:
 LOCAL = "local"
 
 
-class SharedCluster:
+class SharedCluster(ExitStack):
     """A cluster on this machine that several flow runs use; none, where they need none."""
 
     def __init__(self, request: Request) -> None:
+        super().__init__()
         self._request = request
         self._early: Future[LocalCluster] | None = None
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def begin(self) -> None:
         """Begin to open it, and to load the model on it; do not wait for that."""
         if self._request.settings.cluster == LOCAL:
-            self._stack.callback(self._close_early)
-            pool = self._stack.enter_context(ThreadPoolExecutor(1, "longform-cluster"))
+            self.callback(self._close_early)
+            pool = self.enter_context(ThreadPoolExecutor(1, "longform-cluster"))
             self._early = pool.submit(_open, self._request.settings)
             pool.submit(self._load)
 
@@ -51,23 +39,25 @@ class SharedCluster:
         """Have the flow runs of this process use it, under the settings that are in force."""
         cluster = self._opened_early(settings)
         if cluster is None and settings.cluster == LOCAL and len(self._request.media) > 1:
-            cluster = self._stack.enter_context(_open(settings))
+            cluster = self.enter_context(_open(settings))
         if cluster is not None:
             os.environ["LONGFORM_CLUSTER"] = cluster.scheduler_address
 
     def _opened_early(self, settings: Settings) -> "LocalCluster | None":
-        if self._early is None:
-            return None
-        if settings == self._request.settings and self._early.exception() is None:
-            return self._early.result()
-        # The server knows other settings, or what has failed will fail again where it is reported.
-        self._stack.close()
+        if self._early is not None and settings == self._request.settings:
+            return self._early_cluster()
+        self.close()  # the server knows other settings
         return None
 
+    def _early_cluster(self) -> "LocalCluster | None":
+        # What has failed here will fail again in the run, where it is reported.
+        if self._early is None or self._early.exception() is not None:
+            return None
+        return self._early.result()
+
     def _close_early(self) -> None:
-        if self._early is not None and self._early.exception() is None:
-            self._early.result().close()
-        self._early = None
+        if (cluster := self._early_cluster()) is not None:
+            cluster.close()
 
     def _load(self) -> None:
         from distributed import Client
@@ -75,9 +65,9 @@ class SharedCluster:
         from flows.cluster import engine_plugin
         from longform.speech.engine_choice import choose_engine
 
-        if self._early is not None and self._early.exception() is None:
+        if (cluster := self._early_cluster()) is not None:
             engine = choose_engine(self._request.params, self._request.settings)
-            with Client(self._early.result()) as client:
+            with Client(cluster) as client:
                 client.register_plugin(engine_plugin(engine))
 
 
