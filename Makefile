@@ -87,7 +87,7 @@ bench-tuning: $(STAMP)  ## What batch, chunk sizes and slots do (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.tuning $(ARGS)
 
 bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.access $(ARGS)
+	@$(BIN)/python -m benchmarks.access_modes $(ARGS)
 
 bench-scale: $(STAMP)  ## A long file and a mixed batch over simulated GPUs (LONGFORM_MEDIA)
 	@$(BIN)/python -m benchmarks.scale_out $(ARGS)

@@ -26,8 +26,7 @@ from benchmarks.many_files import REPO_ROOT, make_library, write_list
 from benchmarks.moments import Moment, Role, Watch
 from benchmarks.postgres import postgres
 from infra.prefect_api import ServerAddress
-from infra.server import ensure_server, stop_server
-from infra.server_process import LOG_FILE, read_state
+from infra.prefect_server import LOG_FILE, ensure_server, read_state, stop_server
 
 MB = 1e6  # bytes
 ENGINE = "tests.support.scripted_engine:create"

@@ -19,7 +19,7 @@ from benchmarks.quality import line
 
 MACRO_SEC = 300.0
 SLOTS_PER_WORKER = 2
-WINDOW_PER_SLOT = 2  # as in flows/chunk_window.py
+WINDOW_PER_SLOT = 2  # as in flows/in_flight.py
 OPENING_SEC, ENDING_SEC = 1.0, 0.5  # of one file, on two cores
 DECODER_SPEED = 250.0  # times real time, of one pass
 SEED = 20

@@ -24,11 +24,10 @@ from benchmarks.quality import line
 from benchmarks.recordings import media_folder
 from benchmarks.scoring import units
 from benchmarks.systems import transcribe_pcm
+from longform.audio import SAMPLE_RATE_HZ, Pcm, to_samples
 from longform.chunking.macro import Split, choose_split, nominal_boundaries, search_window
-from longform.chunking.micro_chunk import Pcm
 from longform.params import TranscribeParams
 from longform.speech.engines import close_engines
-from longform.timeline import SAMPLE_RATE_HZ, to_samples
 from longform.transcript.segment import Segment
 
 SIZES_SEC = (30, 60, 120, 300)

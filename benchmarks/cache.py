@@ -19,19 +19,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.api import artifacts, found
 from benchmarks.place import goal, place
+from benchmarks.prefect_calls import artifacts, found
 from benchmarks.quality import line
 from benchmarks.recordings import make_long, media_folder, speech_files
 from benchmarks.watched_engines import spoken
+from longform.audio import SAMPLE_RATE_HZ, Span, to_seconds
 from longform.chunking.macro import Split, nominal_boundaries
 from longform.params import TranscribeParams
-from longform.plan import Plan, PlannedChunk, open_recording, plan_key
-from longform.run import Run, plan_store
+from longform.pipeline.chunk_cache import ChunkStore
+from longform.pipeline.planning import Plan, PlannedChunk, open_recording, plan_key
+from longform.pipeline.recording_run import Run, plan_store
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine
-from longform.timeline import SAMPLE_RATE_HZ, Span, to_seconds
-from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.segment import ChunkResult, ChunkStats, Interval
 
 MICRO_SAMPLES = 30 * SAMPLE_RATE_HZ

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
-from longform.media.decoder import find_ffmpeg
-from longform.timeline import SAMPLE_RATE_HZ, Span
+from longform.audio import SAMPLE_RATE_HZ, Pcm, Span
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 
 # Some recordings are utterances joined with digital silence of this length, in seconds. Lossy
 # codecs leave a few units of noise in it.

@@ -1,7 +1,7 @@
 """Our Prefect server, counting what is asked of it: `GET /counts` tells, and begins anew.
 
-The application of `infra.server_app` with one more layer around it. A path is counted without
-the ids in it.
+The application of `infra.prefect_server_app` with one more layer around it. A path is counted
+without the ids in it.
 """
 
 import json
@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from infra.server_app import create_app as server_app
+from infra.prefect_server_app import create_app as server_app
 
 COUNTS_PATH = "/counts"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.access import encode, spans_of
+from benchmarks.access_modes import encode, spans_of
 from benchmarks.recordings import make_long, media_folder, speech_files
-from longform.media.decoder import find_ffmpeg
-from longform.media.extract import extract_all, extract_window
-from longform.media.recording import Recording
-from longform.plan import open_recording
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.decode.ffmpeg_args import find_ffmpeg
+from longform.media.model import Recording
+from longform.pipeline.planning import open_recording
 from longform.settings import Settings
 
 MOST_SHARE = 1.1  # goal: of plain ffmpeg's CPU, by ffmpeg in one pass

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.corpus import decode
+from longform.audio import to_samples, to_seconds
 from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk
 from longform.params import TranscribeParams, parse_params
@@ -19,7 +20,6 @@ from longform.speech.batching import Batcher
 from longform.speech.devices import choose_device, compute_types
 from longform.speech.engine_choice import choose_engine, decode_options, worker_engine
 from longform.speech.engines import close_engines
-from longform.timeline import to_samples, to_seconds
 
 
 def cut(audio: Path, params: TranscribeParams) -> list[list[MicroChunk]]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.gpu_watch import GpuUse, GpuWatch, gpu_name
 from benchmarks.recordings import REPO_ROOT, make_long, media_folder, speech_files
 from benchmarks.scoring import count_errors
-from infra.server import ensure_server, stop_server
+from infra.prefect_server import ensure_server, stop_server
 from longform.speech.weights import resolve
 
 MB = 1e6  # bytes

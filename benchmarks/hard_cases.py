@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.corpus import Recording, Utterance, decode, joined, utterances
-from longform.chunking.micro_chunk import Pcm
-from longform.timeline import SAMPLE_RATE_HZ
+from longform.audio import SAMPLE_RATE_HZ, Pcm
 
 _SEED = 20_260  # of the noises
 _FULL_SCALE = 32_767

@@ -25,12 +25,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.api import artifacts, found, states, subflow_runs, task_runs, unix_sec
 from benchmarks.place import goal, place
+from benchmarks.prefect_calls import artifacts, found, states, subflow_runs, task_runs, unix_sec
 from benchmarks.quality import line
 from benchmarks.recordings import REPO_ROOT, make_long, media_folder, speech_files
 from benchmarks.watched_engines import CALLS_VARIABLE, REAL, EngineCall, read_calls, read_loads
-from infra.server import stop_server
+from infra.prefect_server import stop_server
 from longform.speech.weights import resolve
 
 CLIP_SEC = 30.0

@@ -6,7 +6,7 @@ import wave
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 WELCOME = REPO_ROOT / "examples" / "welcome.flac"

@@ -30,7 +30,7 @@ from benchmarks.place import goal, place
 from benchmarks.quality import line
 from benchmarks.recordings import make_long, media_folder, speech_files
 from benchmarks.watched_engines import CALLS_VARIABLE, REAL, SLEEPING, SPEED_VARIABLE
-from infra.server_process import read_state
+from infra.prefect_server import read_state
 from longform.speech.weights import resolve
 
 MB = 1e6  # bytes

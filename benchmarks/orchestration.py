@@ -31,8 +31,7 @@ import psutil
 from benchmarks.counting_server import COUNTS_PATH
 from benchmarks.recordings import REPO_ROOT, make_long, media_folder, speech_files
 from benchmarks.roles import DECODING, RoleCost, RoleWatch
-from infra.server import ensure_server, stop_server
-from infra.server_process import read_state, start_process
+from infra.prefect_server import ensure_server, read_state, start_process, stop_server
 
 CHUNK_SEC = 50.0  # of audio
 USUAL_CHUNK_SEC = 300.0  # which such a chunk stands for

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from longform.audio import SAMPLE_RATE_HZ
 from longform.params import TranscribeParams
-from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import Provenance, TranscribeOutput, to_output

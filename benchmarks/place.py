@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from benchmarks.watched_engines import CALLS_VARIABLE, SPEED_VARIABLE, EngineCall, read_calls
-from infra.server import ensure_server, stop_server
-from infra.server_process import read_state
+from infra.prefect_server import ensure_server, read_state, stop_server
 from longform.params import TranscribeParams
 from longform.settings import Settings
 

@@ -111,7 +111,7 @@ def measure(
 
 
 def _server_cpu_sec(state_file: Path) -> tuple[int | None, float]:
-    from infra.server_process import read_state
+    from infra.prefect_server import read_state
 
     state = read_state(state_file.parent)
     process = state.process() if state else None

@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 

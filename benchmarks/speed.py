@@ -16,8 +16,7 @@ from pathlib import Path
 
 from benchmarks.process_tree import Cost, measure
 from benchmarks.recordings import make_long, media_folder, speech_files
-from infra.server import ensure_server, stop_server
-from infra.server_process import STATE_FILE
+from infra.prefect_server import STATE_FILE, ensure_server, stop_server
 from longform.speech.weights import resolve
 
 MB = 1e6  # bytes

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.corpus import decode
+from longform.audio import Pcm
 from longform.chunking.macro import Split, guard_samples, spans_from_splits
-from longform.chunking.micro_chunk import Pcm
-from longform.macro_chunk import transcribe_macro_chunk
-from longform.macro_job import MacroChunkJob, SpooledAudio
-from longform.media.work_store import WorkLimits, WorkRun, open_run
+from longform.media.spool import WorkLimits, WorkRun, open_run
 from longform.params import TranscribeParams
-from longform.plan import find_split as find_split_in
-from longform.plan import open_recording, sequential_chunks, windowed_chunks
-from longform.run import Run
+from longform.pipeline.chunk_job import MacroChunkJob, SpooledAudio
+from longform.pipeline.planning import find_split as find_split_in
+from longform.pipeline.planning import open_recording, sequential_chunks, windowed_chunks
+from longform.pipeline.recording_run import Run
+from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine, worker_engine
 from longform.speech.weights import resolve

@@ -21,8 +21,7 @@ from benchmarks.quality import line
 from benchmarks.recordings import make_long, media_folder, speech_files
 from benchmarks.scoring import count_errors, total
 from benchmarks.systems import longform_hears
-from infra.server import ensure_server, stop_server
-from infra.server_process import STATE_FILE
+from infra.prefect_server import STATE_FILE, ensure_server, stop_server
 from longform.params import parse_params
 from longform.speech.engines import close_engines
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from longform.audio import SAMPLE_RATE_HZ, Span, to_seconds
 from longform.speech import faster_whisper_engine
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
-from longform.timeline import SAMPLE_RATE_HZ, Span, to_seconds
 from longform.transcript.segment import Segment, Word
 
 SLEEPING = "benchmarks.watched_engines:sleeping"

@@ -36,10 +36,10 @@ def clean(
 
       longform clean --cache-older-than-days 30
     """
-    from longform.media.work_leftovers import find_leftovers, remove_leftover
-    from longform.transcript.chunk_claims import DEATHS
-    from longform.transcript.old_records import find_old_records, remove_records
-    from longform.workplace import work_roots
+    from longform.media.spool import work_roots
+    from longform.pipeline.chunk_claims import DEATHS
+    from longform.storage.cleanup import find_old_records, remove_records
+    from longform.storage.lease import find_leftovers, remove_leftover
 
     settings = Settings()
     leftovers = [found for root in work_roots(settings) for found in find_leftovers(root)]

@@ -35,8 +35,8 @@ def compare(
       longform compare base/talk.json large-v3/talk.json --html changes.html
     """
     from longform.compare.alignment import compare as align
+    from longform.compare.comparison_report import report_page, report_text
     from longform.compare.reading import read_text
-    from longform.compare.report import report_page, report_text
 
     comparison = align(read_text(before), read_text(after))
     if html is not None:

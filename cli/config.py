@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from longform.media.policy import redact
+from longform.net.policy import redact
 from longform.params import FrozenModel, TranscribeParams
 from longform.settings import Settings, is_in_environment, variable_name
 
@@ -78,7 +78,7 @@ def config(
 
 def read_variable(settings: Settings) -> tuple[Mapping[str, str], str]:
     """Return what the Prefect variable sets, and a note where there is nobody to ask."""
-    from infra.server import server_status
+    from infra.prefect_server import server_status
 
     status = server_status(settings.home)
     if status.address is None or not status.running:
@@ -107,7 +107,7 @@ def setting_lines(variable: Mapping[str, str]) -> list[ConfigLine]:
 def prefect_lines() -> list[ConfigLine]:
     """Return which Prefect API a run would use, and who says so."""
     from infra.prefect_api import address_source
-    from infra.server import server_status
+    from infra.prefect_server import server_status
 
     source = address_source(os.environ)
     address = server_status(Settings().home).address

@@ -35,7 +35,7 @@ def deploy(
     runs. Secrets are read from LONGFORM_WEBHOOK_URL, LONGFORM_WEBHOOK_SECRET and
     LONGFORM_SECRET_<VARIABLE>, such as LONGFORM_SECRET_AWS_SECRET_ACCESS_KEY.
     """
-    from infra.server import ensure_server
+    from infra.prefect_server import ensure_server
 
     settings = Settings()
     address = ensure_server(settings.home)

@@ -9,8 +9,8 @@ from typing import Protocol, Self
 
 from rich.console import Console, RenderableType
 
-from longform.progress import RunProgress
-from longform.timeline import to_seconds
+from longform.audio import to_seconds
+from longform.runs.progress_events import RunProgress
 
 LINE_INTERVAL_SEC = 5.0  # between two lines that only say that more chunks are done
 

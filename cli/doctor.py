@@ -15,11 +15,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import complete
+from cli import completion
 from longform.errors import LongformError
-from longform.media.object_errors import EXTRAS
-from longform.media.policy import redact, scheme_of
+from longform.net.policy import redact, scheme_of
 from longform.settings import Settings
+from longform.storage.store_errors import EXTRAS
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -46,7 +46,7 @@ class Check:
 
 def doctor(
     model: Annotated[
-        str, typer.Option(help="The Whisper model to look for.", autocompletion=complete.models)
+        str, typer.Option(help="The Whisper model to look for.", autocompletion=completion.models)
     ] = "base",
 ) -> None:
     """Check ffmpeg, weights, GPU, Prefect API and Dask, and say how to mend what is missing.
@@ -95,7 +95,7 @@ def _python(settings: Settings, model: str) -> Check:
 
 
 def _ffmpeg(settings: Settings, model: str) -> Check:
-    from longform.media.decoder import find_ffmpeg
+    from longform.media.decode.ffmpeg_args import find_ffmpeg
 
     binary = find_ffmpeg(settings.ffmpeg)
     first_line = _first_line_of([binary, "-version"])
@@ -118,8 +118,8 @@ def _disk(settings: Settings, model: str) -> Check:
 
 
 def _work_store(settings: Settings, model: str) -> Check:
-    from longform.media.work_leftovers import find_leftovers
-    from longform.workplace import work_roots
+    from longform.media.spool import work_roots
+    from longform.storage.lease import find_leftovers
 
     roots = work_roots(settings)
     leftovers = [found for root in roots for found in find_leftovers(root)]
@@ -143,7 +143,7 @@ def _weights(settings: Settings, model: str) -> Check:
 
 def _service(settings: Settings, model: str) -> Check:
     from longform.speech.engine_choice import REMOTE
-    from longform.speech.remote_service import find_service
+    from longform.speech.remote.discovery import find_service
 
     if settings.engine != REMOTE:
         return Check("model service", "ok", f"none: the engine is {settings.engine}")
@@ -201,7 +201,7 @@ def _has_cublas() -> bool:
 
 def _prefect(settings: Settings, model: str) -> Check:
     from infra.prefect_api import server_version
-    from infra.server import server_status
+    from infra.prefect_server import server_status
 
     ours = version("prefect")
     status = server_status(settings.home)

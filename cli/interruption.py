@@ -10,8 +10,8 @@ from typing import Self
 
 from cli.display import Display
 from cli.exit_codes import INTERRUPTED
-from longform.media.policy import redact
-from longform.progress import RunProgress
+from longform.net.policy import redact
+from longform.runs.progress_events import RunProgress
 
 PROGRAM = "longform"
 STARTS_OVER = "--no-cache"  # with it the chunks that are kept would not be used

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.segment import ControlType
 from rich.text import Text
 
-from cli.captured_stderr import CapturedStderr
 from cli.run_view import Place, RunView
-from longform.progress import RunProgress
+from cli.stderr_capture import CapturedStderr
+from longform.runs.progress_events import RunProgress
 
 FRAME_SEC = 0.1
 SHOW_CURSOR = "\x1b[?25h"

@@ -12,14 +12,14 @@ from cli import (
     config,
     deploy,
     doctor,
-    plan,
-    reprocess,
+    plan_command,
+    reprocess_options,
     runs,
     serve,
     serve_model,
-    server,
+    server_command,
     show,
-    transcribe,
+    transcribe_options,
 )
 from cli.exit_codes import INTERRUPTED, exit_code
 from longform import __version__
@@ -38,16 +38,16 @@ app = typer.Typer(
     help="Hours of speech in, an exact, time-coded transcript out.",
 )
 TRANSCRIBE, LOOK, SERVE, HOUSE = "Transcribe", "Look at runs", "Serve", "Keep house"
-app.command("transcribe", rich_help_panel=TRANSCRIBE)(transcribe.transcribe)
-app.command("reprocess", rich_help_panel=TRANSCRIBE)(reprocess.reprocess)
-app.command("plan", rich_help_panel=TRANSCRIBE)(plan.plan)
+app.command("transcribe", rich_help_panel=TRANSCRIBE)(transcribe_options.transcribe)
+app.command("reprocess", rich_help_panel=TRANSCRIBE)(reprocess_options.reprocess)
+app.command("plan", rich_help_panel=TRANSCRIBE)(plan_command.plan)
 app.command("runs", rich_help_panel=LOOK)(runs.runs)
 app.command("show", rich_help_panel=LOOK)(show.show)
 app.command("compare", rich_help_panel=LOOK)(compare.compare)
 app.command("deploy", rich_help_panel=SERVE)(deploy.deploy)
 app.command("serve", rich_help_panel=SERVE)(serve.serve)
 app.command("serve-model", rich_help_panel=SERVE)(serve_model.serve_model)
-app.add_typer(server.app, name="server", rich_help_panel=SERVE)
+app.add_typer(server_command.app, name="server", rich_help_panel=SERVE)
 app.command("config", rich_help_panel=HOUSE)(config.config)
 app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
 app.command("clean", rich_help_panel=HOUSE)(clean.clean)

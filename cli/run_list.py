@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from longform.errors import LongformError, ParameterError
 from longform.params import FrozenModel
-from longform.run_record import RunFigures, RunRecord, read_records
+from longform.runs.history import RunFigures, RunRecord, read_records
 from longform.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _NoServerError(LongformError):
 
 
 def _on_server(settings: Settings, limit: int) -> "Sequence[ServerRun]":
-    from infra.server import server_status
+    from infra.prefect_server import server_status
 
     status = server_status(settings.home)
     if status.address is None or not status.running:

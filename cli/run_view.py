@@ -10,10 +10,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from cli.lanes import Lanes
-from cli.time_left import TimeLeft
-from longform.progress import RunningChunk, RunProgress
-from longform.timeline import clock, to_samples
+from cli.channel_lanes import Lanes
+from cli.eta import TimeLeft
+from longform.audio import clock, to_samples
+from longform.runs.progress_events import RunningChunk, RunProgress
 
 NARROW = 64  # columns; below it a lane shows where its chunk begins, and not where it ends
 MAX_WORKER_CHARACTERS = 16

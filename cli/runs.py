@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.closing import link_of
-from cli.complete import run_states
+from cli.completion import run_states
 from cli.run_list import ListedRun, recent_runs
+from cli.run_summary import link_of
 from cli.run_view import minutes
 from longform.settings import Settings
 

@@ -27,7 +27,7 @@ def serve(
     They are started from the Prefect UI or with `prefect deployment run`, until Ctrl-C. Runs that
     are going then are cancelled; finished chunks are kept.
     """
-    from infra.server import ensure_server
+    from infra.prefect_server import ensure_server
 
     address = ensure_server(Settings().home)
     address.apply()

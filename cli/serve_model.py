@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import complete
+from cli import completion
 from longform.params import parse_params
 from longform.settings import Settings
 
@@ -46,13 +46,13 @@ def serve_model(
         typer.Option(
             help="Whisper model: a name (base, large-v3, turbo), a hub repository or a folder.",
             rich_help_panel=MODEL,
-            autocompletion=complete.models,
+            autocompletion=completion.models,
         ),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(
-            help="auto, cpu or cuda.", rich_help_panel=MODEL, autocompletion=complete.DEVICES
+            help="auto, cpu or cuda.", rich_help_panel=MODEL, autocompletion=completion.DEVICES
         ),
     ] = None,
     compute_type: Annotated[
@@ -60,7 +60,7 @@ def serve_model(
         typer.Option(
             help="Number type of the model, such as int8 or float16.",
             rich_help_panel=MODEL,
-            autocompletion=complete.COMPUTE_TYPES,
+            autocompletion=completion.COMPUTE_TYPES,
         ),
     ] = None,
     batch_size: Annotated[

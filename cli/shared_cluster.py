@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from cli.request import Request
+from cli.run_request import Request
 from longform.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SharedCluster(ExitStack):
     def _load(self) -> None:
         from distributed import Client
 
-        from flows.cluster import engine_plugin
+        from flows.run_cluster import engine_plugin
         from longform.speech.engine_choice import choose_engine
 
         if (cluster := self._early_cluster()) is not None:

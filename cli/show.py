@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.closing import closing_line, figures_text, link_of
-from cli.complete import one_format, run_ids
+from cli.completion import one_format, run_ids
 from cli.run_list import LAST, ListedRun, find_run, merge
+from cli.run_summary import closing_line, figures_text, link_of
 from longform.errors import ParameterError
 from longform.settings import Settings
 
 if TYPE_CHECKING:
-    from longform.transcript.written import WrittenTranscript
+    from longform.transcript.transcript_files import WrittenTranscript
 
 
 def show(
@@ -76,8 +76,8 @@ def resolve(wanted: str) -> "tuple[WrittenTranscript, ListedRun | None]":
     Raises:
         ParameterError: there is none, or the run wrote no files.
     """
-    from longform.run_record import read_records
-    from longform.transcript.written import written, written_beside
+    from longform.runs.history import read_records
+    from longform.transcript.transcript_files import written, written_beside
 
     if wanted != LAST and (Path(wanted).exists() or "/" in wanted):
         return written_beside(Path(wanted)), None

@@ -10,7 +10,6 @@ from prefect.client.orchestration import PrefectClient, get_client
 from deployments import automations
 from deployments.blocks import apply_blocks, secret_environment
 from deployments.change import Change
-from deployments.limits import apply_limits
 from deployments.pools import apply_pools
 from deployments.prefect_file import (
     Declared,
@@ -21,6 +20,7 @@ from deployments.prefect_file import (
     settle_schedules,
 )
 from deployments.variables import apply_variables
+from deployments.work_queues import apply_limits
 from infra.secret_blocks import WEBHOOK_URL, webhook_target
 from longform.settings import Settings
 from longform.webhook.deliver import WebhookTarget

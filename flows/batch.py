@@ -2,18 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Self
 
-from flows.batch_progress import BatchProgress
-from flows.cluster import RunCluster
+from prefect.client.orchestration import get_client
+from prefect.concurrency.asyncio import concurrency
+from prefect.exceptions import ObjectNotFound
+
 from flows.dispatch import reason
-from flows.file_places import FilePlaces
-from flows.host_limits import HostLimits
+from flows.progress import BatchProgress
 from flows.recording import Bench, Transcribed, gaps, missing, transcribe_recording
-from flows.termination import end
+from flows.run_cluster import RunCluster
+from flows.run_lifecycle import end
+from infra.chunk_events import recording_run_id
 from infra.run_context import forgetting_results
-from infra.telemetry import recording_run_id
 from longform.errors import (
     EngineUnavailableError,
     EnvironmentFaultError,
@@ -22,17 +27,121 @@ from longform.errors import (
     OutputError,
     WeightsError,
 )
-from longform.media import address_book
-from longform.media.policy import shown_name
-from longform.reprocess.choice import Chosen, planned
-from longform.reprocess.existing import FailureNote, now_utc
+from longform.media.sources import signed_urls
+from longform.media.spool import open_workplace
+from longform.net.policy import shown_name
+from longform.reprocess.batch_report import Cost, FileRecord, Outcome
+from longform.reprocess.previous_results import FailureNote, now_utc
 from longform.reprocess.replace import keeps_old
-from longform.reprocess.report import Cost, FileRecord, Outcome
+from longform.reprocess.selection import Chosen, planned
 from longform.settings import Settings
 from longform.transcript.output import Status
-from longform.workplace import open_workplace
-from tasks.replace import leave_failure, replace_transcript
+from tasks.stages import leave_failure, replace_transcript
 from tasks.unsearched import unsearched
+
+# How many files of a bulk run are open at a time.
+
+
+# One is transcribed, one ends, and two are opened and cut meanwhile.
+FEWEST = 4
+MOST = 64
+
+
+class FilePlaces:
+    """Places for files: a given number, or one for each slot of the cluster once that is open.
+
+    A short file is opened, joined and written for longer than its one chunk is transcribed. With
+    fewer places than slots, a list of short files would leave slots without work.
+    """
+
+    def __init__(self, given: int | None, cluster: RunCluster) -> None:
+        self._is_given = given is not None
+        self._cluster = cluster
+        self.total = given or FEWEST
+        self._free = asyncio.Semaphore(self.total)
+
+    async def __aenter__(self) -> Self:
+        await self._free.acquire()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._free.release()
+
+    async def grow(self) -> None:
+        """Wait for the cluster, then fit its slots; returns at once where the number is given."""
+        if self._is_given:
+            return
+        await self._cluster.opened()
+        more = max(FEWEST, min(MOST, self._cluster.window.slots)) - self.total
+        self.total += more
+        for _ in range(more):
+            self._free.release()
+
+
+# At most so many files at a time from one host, where the operator has made such a limit.
+#
+# A limit is a global concurrency limit of Prefect's, named `longform-host-` and the host (or the
+# bucket). It is held from the first look at a file until its last chunk is done: workers read
+# windows of it all that time. That is one lease per file, and no call at all for a host without.
+
+
+PREFIX = "longform-host-"
+
+
+class HostLimits:
+    """The limits as they were when this run first met each host."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, asyncio.Task[bool]] = {}
+        self._queues: Counter[str] = Counter()
+        self.grew = asyncio.Event()  # a file waits for its host; whoever looks clears it
+
+    @asynccontextmanager
+    async def __call__(self, host: str | None) -> AsyncIterator[None]:
+        """Hold a place at a host; waits for one. None, and a host without a limit, take none."""
+        if host is None or not await self._is_limited(host):
+            yield
+            return
+        async with AsyncExitStack() as held:
+            with self._queued(host):
+                # A lease that could not be renewed is no reason to throw work away.
+                await held.enter_async_context(
+                    concurrency(f"{PREFIX}{host}", raise_on_lease_renewal_failure=False)
+                )
+            yield
+
+    @property
+    def num_queued(self) -> int:
+        """How many files wait for a place at their host."""
+        return self._queues.total()
+
+    def has_queue(self, host: str | None) -> bool:
+        """Tell whether a file waits for a place at this host."""
+        return host is not None and self._queues[host] > 0
+
+    @contextmanager
+    def _queued(self, host: str) -> Iterator[None]:
+        self._queues[host] += 1
+        self.grew.set()
+        try:
+            yield
+        finally:
+            self._queues[host] -= 1
+
+    async def _is_limited(self, host: str) -> bool:
+        if host not in self._known:
+            self._known[host] = asyncio.create_task(_exists(f"{PREFIX}{host}"))
+        return await asyncio.shield(self._known[host])
+
+
+async def _exists(name: str) -> bool:
+    async with get_client() as api:
+        try:
+            await api.read_global_concurrency_limit_by_name(name)
+        except ObjectNotFound:
+            return False
+    return True
+
 
 # What is wrong with the machine, the cluster or the disk is wrong for every file that follows.
 STOPPING = (EnvironmentFaultError, OutputError, WeightsError)
@@ -145,7 +254,7 @@ class Batch:
         ):
             done = await transcribe_recording(
                 # Everything that is stored on the way holds the sealed form.
-                address_book.seal(entry.media_url),
+                signed_urls.seal(entry.media_url),
                 chosen.params,
                 Bench(self.bench.settings, self.bench.cluster, workplace),
                 progress,

@@ -1,23 +1,32 @@
 """The middle of the flow: every macro chunk planned, taken from the cache or transcribed."""
 
 import asyncio
+from collections.abc import AsyncIterator, Container
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from flows.cluster import RunCluster
-from flows.dispatch import ChunkDispatcher
-from flows.plan import planned_chunks
+from flows.dispatch import ChunkDispatcher, result
 from flows.progress import ChannelProgress, RecordingProgress
-from flows.termination import end
+from flows.run_cluster import RunCluster
+from flows.run_lifecycle import end
+from infra.cluster import IO
 from longform.chunking.macro import Split
-from longform.media.work_store import WorkRun
-from longform.plan import Plan, PlannedChunk, plan_key
-from longform.run import Run, plan_store
+from longform.media.sources import signed_urls
+from longform.media.spool import WorkRun
+from longform.pipeline.chunk_cache import ChunkStore
+from longform.pipeline.planning import (
+    Plan,
+    PlannedChunk,
+    plan_key,
+    sequential_chunks,
+    windowed_chunks,
+)
+from longform.pipeline.recording_run import Run, plan_store
 from longform.settings import Settings
 from longform.transcript.channels import ChannelChunks
-from longform.transcript.chunk_store import ChunkStore
 from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
+from tasks.stages import find_split
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +138,44 @@ async def _transcribe_channel(
         await asyncio.to_thread(plans.put, key, plan)
         progress.expect(len(plan.chunks), plan.total_samples)
     return dispatcher
+
+
+# Stage `plan` inside a run: chunks become known one by one, and are dispatched as they do.
+
+
+def planned_chunks(
+    run: Run, cluster: RunCluster, spool: WorkRun, known: Plan | None, done: Container[int]
+) -> AsyncIterator[PlannedChunk]:
+    """Yield the chunks of a recording in order, each as soon as its audio can be read.
+
+    Args:
+        known: the plan of an earlier run, which saves the search for boundaries.
+        done: chunks of `known` whose results are in the store, so that no audio is needed.
+    """
+
+    async def find(boundary_sample: int) -> Split:
+        sender = await cluster.sender()
+        future = sender.send(
+            find_split,
+            {
+                "recording": run.recording,
+                "boundary_sample": boundary_sample,
+                "params": run.params,
+                "address": signed_urls.entry(run.recording.source.url),
+            },
+            resources={IO: 1},
+            priority=-run.order,
+        )
+        return await result(future)
+
+    windowed = run.recording.media.access == "windowed"
+    if known is not None and (windowed or all(chunk.index in done for chunk in known.chunks)):
+        return _replay(known)
+    if windowed:
+        return windowed_chunks(run.recording, run.params, find)
+    return sequential_chunks(run.recording, run.params, spool, skip=done)
+
+
+async def _replay(plan: Plan) -> AsyncIterator[PlannedChunk]:
+    for chunk in plan.chunks:
+        yield chunk

@@ -7,16 +7,16 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
 
-from flows.outage import travelling
-from infra.stopping import stoppable
-from infra.telemetry import publisher
-from longform.macro_job import ChunkHeld, MacroChunkJob
-from longform.media import address_book
-from longform.media.address_book import Entry
+from flows.api_outage import travelling
+from infra.chunk_events import publisher
+from infra.worker_cancellation import stoppable
+from longform.media.sources import signed_urls
+from longform.media.sources.signed_urls import Entry
+from longform.pipeline.chunk_job import ChunkHeld, MacroChunkJob
 from longform.settings import Settings
 from longform.transcript.segment import ChunkResult
-from tasks.macro_chunk import transcribe_chunk
 from tasks.retries import retrying
+from tasks.stages import transcribe_chunk
 from tasks.unsearched import unsearched
 
 
@@ -51,6 +51,6 @@ async def chunk_as_task(job: MacroChunkJob, address: Entry | None) -> ChunkResul
 @contextmanager
 def _at_work(job: MacroChunkJob, address: Entry | None) -> Iterator[None]:
     # Prefect stores the parameters of the subflow, so a signed address comes beside the job.
-    address_book.enter(address)
+    signed_urls.enter(address)
     with stoppable(job.execution):
         yield

@@ -1,15 +1,26 @@
 """The progress of a run: one artifact that moves, and the listener of the caller."""
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Self
+from urllib.parse import urlsplit
+from uuid import UUID
 
+from prefect.artifacts import (
+    acreate_link_artifact,
+    acreate_progress_artifact,
+    aupdate_progress_artifact,
+)
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from flows.moving_artifact import MovingArtifact
-from longform.progress import (
+from flows.api_outage import if_reachable
+from longform.audio import clock, to_seconds
+from longform.reprocess.batch_report import FAILURES, FileRecord, hours_of
+from longform.runs.progress_events import (
     ChunkBegun,
     ChunkEvent,
     MicroDone,
@@ -18,7 +29,6 @@ from longform.progress import (
     RunProgress,
     progress_listener,
 )
-from longform.timeline import clock, to_seconds
 from longform.transcript.markdown import plain
 from longform.transcript.segment import ChunkResult
 
@@ -207,3 +217,175 @@ def _sum(parts: Iterable[int | None]) -> int | None:
             return None
         total += part
     return total
+
+
+# The progress of a bulk run: one artifact that moves, and the listener of the caller.
+
+
+class BatchProgress:
+    """Adds up what the files in flight tell; of those that have ended it keeps sums alone."""
+
+    def __init__(self) -> None:
+        self._began_sec: float | None = None
+        self._listener = progress_listener.get()
+        self.run_url = flow_run_url()
+        self._stage = "reading the lists"
+        self._in_flight: dict[int, RunProgress] = {}
+        self._num_files = self._num_ended = self._num_failed = 0
+        self._ended = RunProgress("", "")
+        self._artifact = MovingArtifact(
+            "reprocess-progress", lambda: self._fraction, self._describe
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._artifact.begin(self._stage)
+        self._tell()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._artifact.end()
+
+    def stage(self, name: str) -> None:
+        """Say what the run is doing now."""
+        self._stage = name
+        self._tell()
+
+    def expect(self, num_files: int) -> None:
+        """Say how many files will be transcribed."""
+        self._num_files = num_files
+        self.stage("transcribing")
+
+    def recording(self, number: int, name: str) -> RecordingProgress:
+        """Return what counts one file; `ended` must be called in the end."""
+
+        def changed(now: RunProgress) -> None:
+            self._in_flight[number] = now
+            if now.running and self._began_sec is None:
+                self._began_sec = time.monotonic()
+            self._tell(now.last_text)
+
+        return RecordingProgress(name, self.run_url, changed)
+
+    def ended(self, record: FileRecord) -> None:
+        """Count a file that has come to its end, whatever that is."""
+        last, sums = self._in_flight.pop(record.number, None), self._ended
+        if last is not None:
+            self._ended = replace(
+                sums,
+                done_chunks=sums.done_chunks + last.done_chunks,
+                cached_chunks=sums.cached_chunks + last.cached_chunks,
+                failed_chunks=sums.failed_chunks + last.failed_chunks,
+                done_samples=sums.done_samples + last.done_samples,
+                cached_samples=sums.cached_samples + last.cached_samples,
+            )
+        self._num_ended += 1
+        self._num_failed += record.outcome in FAILURES
+        self._tell()
+
+    @property
+    def _fraction(self) -> float:
+        parts = sum(now.fraction for now in self._in_flight.values())
+        return min(1.0, (self._num_ended + parts) / self._num_files) if self._num_files else 0.0
+
+    def _now(self) -> RunProgress:
+        parts = [self._ended, *self._in_flight.values()]
+        done_samples = sum(now.done_samples for now in parts)
+        # As if all files were of one length: how long the others are is not known yet.
+        total = round(done_samples / self._fraction) if self._fraction else None
+        return RunProgress(
+            source_name=f"{self._num_ended} of {self._num_files} files",
+            stage=self._stage,
+            done_chunks=sum(now.done_chunks for now in parts),
+            cached_chunks=sum(now.cached_chunks for now in parts),
+            failed_chunks=sum(now.failed_chunks for now in parts),
+            done_samples=done_samples,
+            cached_samples=sum(now.cached_samples for now in parts),
+            total_samples=total,
+            working_sec=time.monotonic() - self._began_sec if self._began_sec else 0.0,
+            running=tuple(chunk for now in parts for chunk in now.running),
+            run_url=self.run_url,
+        )
+
+    def _tell(self, last_text: str = "") -> None:
+        if self._listener is not None:
+            self._listener(replace(self._now(), last_text=last_text))
+
+    def _describe(self) -> str:
+        now = self._now()
+        failed = f", {self._num_failed} failed" if self._num_failed else ""
+        names = ", ".join(each.source_name for each in self._in_flight.values())
+        return (
+            f"{now.source_name}{failed}, {hours_of(to_seconds(now.done_samples))} of audio, "
+            f"{now.speed:.1f} x real time: {names or now.stage}"
+        )
+
+
+# The link to the Dask dashboard of a run, there as long as the run can be watched.
+
+
+async def publish_dashboard(address: str) -> None:
+    """Link the dashboard of the cluster, where it has pages that a browser can open."""
+    if urlsplit(address).scheme in ("http", "https"):
+        await acreate_link_artifact(
+            address, link_text="Dask dashboard", key="dask-dashboard", description="Dask dashboard"
+        )
+
+
+# An artifact of a run that moves: made when the work begins, brought up to date until it ends.
+
+
+ARTIFACT_INTERVAL_SEC = 5.0  # often enough to be seen moving; an update costs 0.05 s of CPU
+
+
+class MovingArtifact:
+    """A progress artifact; an API that is away for a while stops neither it nor the run.
+
+    Args:
+        key: of the artifact.
+        fraction: returns the share that is done, 0 to 1.
+        describe: returns what it says.
+    """
+
+    def __init__(
+        self, key: str, fraction: Callable[[], float], describe: Callable[[], str]
+    ) -> None:
+        self._key = key
+        self._fraction = fraction
+        self._describe = describe
+        self._id: UUID | None = None
+        self._refresher: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+
+    async def begin(self, description: str) -> None:
+        """Make the artifact, and begin to bring it up to date."""
+        self._id = await acreate_progress_artifact(
+            progress=0.0, key=self._key, description=description
+        )
+        self._refresher = asyncio.create_task(self._refresh())
+
+    def soon(self) -> None:
+        """Have it brought up to date now: what it is to show is awaited."""
+        self._news.set()
+
+    async def end(self) -> None:
+        """Bring it up to date for the last time."""
+        if self._refresher is not None:
+            self._refresher.cancel()
+            await asyncio.gather(self._refresher, return_exceptions=True)
+        await self._update()
+
+    async def _refresh(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ARTIFACT_INTERVAL_SEC):
+                    await self._news.wait()
+            self._news.clear()
+            await self._update()
+
+    async def _update(self) -> None:
+        if (artifact_id := self._id) is not None:
+            await if_reachable(
+                lambda: aupdate_progress_artifact(
+                    artifact_id, progress=100 * self._fraction(), description=self._describe()
+                )
+            )

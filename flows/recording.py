@@ -8,28 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.chunks import ChunkOutcomes, transcribe_chunks
-from flows.cluster import RunCluster
 from flows.progress import RecordingProgress
+from flows.run_cluster import RunCluster
+from longform.audio import clock
 from longform.errors import SourceChangedError
-from longform.media.block_store import discard_blocks
-from longform.media.recording import Recording
+from longform.media.gateway.shared_blocks import discard_blocks
+from longform.media.model import Recording, source_policy
+from longform.media.spool import Workplace
 from longform.params import TranscribeParams
-from longform.plan import source_policy
-from longform.run import Run
+from longform.pipeline.recording_run import Run
 from longform.settings import Settings
 from longform.speakers.diarize import load_diarizer
 from longform.speakers.turns import Turn
 from longform.speech.engine import EngineSpec
-from longform.timeline import clock
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.material import NO_MEDIA
-from longform.workplace import Workplace
-from tasks.attach import attach_recording
-from tasks.diarize import find_speakers
-from tasks.engine_choice import choose_engine
-from tasks.join import join
-from tasks.probe import probe
-from tasks.source import open_source, require_unchanged
+from tasks.stages import (
+    attach_recording,
+    choose_engine,
+    find_speakers,
+    join,
+    open_source,
+    probe,
+    require_unchanged,
+)
 from tasks.unsearched import unsearched
 
 

@@ -12,33 +12,28 @@ from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
-from flows.batch import Batch, BatchBench, BatchOptions
-from flows.batch_progress import BatchProgress
-from flows.cluster import RunCluster
-from flows.file_places import MOST
-from flows.host_limits import HostLimits
-from flows.lifetime import orderly
-from flows.outage import if_reachable
+from flows.api_outage import if_reachable
+from flows.batch import MOST, Batch, BatchBench, BatchOptions, HostLimits
+from flows.progress import BatchProgress
+from flows.run_cluster import RunCluster
+from flows.run_lifecycle import orderly
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from infra.settings_variable import apply_settings_variable
 from longform.errors import BatchFailedError, LongformError
+from longform.media.model import source_policy
+from longform.media.spool import open_workplace
 from longform.params import TranscribeParams
-from longform.plan import source_policy
-from longform.reprocess.choice import Chooser, Chosen, EngineChoices, Verdict, planned
+from longform.reprocess.batch_report import BatchReport, Cost, FileRecord, headline, table, totals
 from longform.reprocess.documents import Desk
-from longform.reprocess.existing import now_utc
-from longform.reprocess.report import BatchReport, Cost, FileRecord
+from longform.reprocess.previous_results import now_utc
 from longform.reprocess.request import Select, SourceLists
-from longform.reprocess.summary import headline, table, totals
-from longform.run_record import recorded_run
+from longform.reprocess.selection import Candidate, Chooser, Chosen, EngineChoices, planned
+from longform.runs.history import recorded_run
 from longform.settings import Settings
 from longform.transcript.write import check_writable, require_formats
-from longform.workplace import open_workplace
-from tasks.choice import choose_files
-from tasks.report import write_report
-from tasks.sources import list_sources
+from tasks.stages import choose_files, list_sources, write_report
 from tasks.unsearched import unsearched
 
 
@@ -147,13 +142,13 @@ async def reprocess(
     return ended(report)
 
 
-def only_chosen(verdicts: Sequence[Verdict]) -> list[Chosen]:
+def only_chosen(verdicts: Sequence[Candidate]) -> list[Chosen]:
     """Return the files that are taken."""
     return [verdict for verdict in verdicts if isinstance(verdict, Chosen)]
 
 
 def merged(
-    verdicts: Sequence[Verdict], records: Sequence[FileRecord], stopped: LongformError | None
+    verdicts: Sequence[Candidate], records: Sequence[FileRecord], stopped: LongformError | None
 ) -> tuple[FileRecord, ...]:
     """Return one record for each file, in the order of the lists."""
     done = {record.number: record for record in records}

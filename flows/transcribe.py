@@ -6,26 +6,26 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 
+from flows.api_outage import if_reachable
 from flows.chunks import ChunkOutcomes
-from flows.cluster import RunCluster
-from flows.lifetime import orderly
-from flows.outage import if_reachable
 from flows.progress import ProgressReporter
 from flows.recording import Bench, missing, transcribe_recording
-from flows.summary import publish_summary
+from flows.run_cluster import RunCluster
+from flows.run_lifecycle import orderly
+from flows.summary_artifact import publish_summary
 from flows.unsearched_flow import unsearched_flow, unsearched_result
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
 from infra.settings_variable import apply_settings_variable
 from longform.errors import IncompleteTranscriptError
-from longform.media.policy import shown_name
+from longform.media.spool import open_workplace
+from longform.net.policy import shown_name
 from longform.params import TranscribeParams
-from longform.run_record import recorded_run
+from longform.runs.history import recorded_run
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
-from longform.workplace import open_workplace
+from tasks.stages import write_outputs
 from tasks.unsearched import unsearched
-from tasks.write import write_outputs
 
 DEFAULT_PARAMS = TranscribeParams()
 DEFAULT_FORMATS = ("json", "srt", "vtt", "txt", "tsv", "html")

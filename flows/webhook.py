@@ -8,20 +8,26 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
-from prefect import Flow
+from prefect import Flow, flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
 
 from flows.unsearched_flow import opened
 from infra.secret_blocks import webhook_target
-from longform.errors import BatchFailedError, IncompleteTranscriptError, LongformError
-from longform.media.policy import shown_name
-from longform.reprocess.report import OUTCOMES, BatchReport
+from longform.errors import (
+    BatchFailedError,
+    EnvironmentFaultError,
+    IncompleteTranscriptError,
+    LongformError,
+)
+from longform.net.policy import shown_name
+from longform.reprocess.batch_report import OUTCOMES, BatchReport
 from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
 from longform.webhook.event import RunEnded, WebhookEvent, shown_files, shown_message
-from tasks.webhook import deliver
+from tasks.stages import deliver
 
 SUBJECTS = {"transcribe": "transcription"}  # of an event, where it is not the flow's own name
 
@@ -123,3 +129,35 @@ def _ended_with(state: State[Any]) -> object:
 
 def _run_url(run_id: UUID) -> str:
     return url_for("flow-run", obj_id=run_id) or ""
+
+
+# The flow `notify`: tells the webhook the end of a run that could not do so itself.
+
+
+RETRIES, RETRY_DELAY_SEC = 5, 60  # beside those of one delivery, which end after half a minute
+
+
+@flow(name="notify", retries=RETRIES, retry_delay_seconds=RETRY_DELAY_SEC, persist_result=False)
+async def notify(
+    flow_run_id: UUID,
+) -> None:
+    """Send the event of a run that has ended; it has the id of the one that the run itself sends.
+
+    Args:
+        flow_run_id: The run whose end is to be told.
+
+    Raises:
+        EnvironmentFaultError: no webhook is set up.
+        LongformError: the webhook does not take it.
+    """
+    target = await webhook_target(Settings())
+    if target is None:
+        raise EnvironmentFaultError(
+            "no webhook is set up: set LONGFORM_WEBHOOK_URL and LONGFORM_WEBHOOK_SECRET and run "
+            "`longform deploy`, or pause the automation `longform: tell of failed runs`"
+        )
+    async with get_client() as api:
+        run = await api.read_flow_run(flow_run_id)
+        ended = await api.read_flow(run.flow_id)
+    if run.state is not None and run.state.type in ENDS:
+        await deliver(event_of(ended.name, run, run.state), target)

@@ -7,20 +7,54 @@ GPU declares its CPU under the name `GPU`.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 import dask
 
 from infra.cluster_check import require_resources
-from infra.clusters.existing import ExistingCluster, open_existing
-from infra.clusters.gateway import open_gateway
+from infra.clusters.cluster_url import SETTING, ClusterPlace, cluster_place
+from infra.clusters.dask_gateway import open_gateway
 from infra.clusters.kubernetes import open_kubernetes
 from infra.clusters.local import local_cluster, open_local, visible_gpus
-from infra.clusters.place import SETTING, ClusterPlace, cluster_place
 from infra.clusters.ssh import open_ssh
 from infra.clusters.workers import GPU, IO, SHORT_LOGS
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
+
+# `tcp://`, `tls://` and the like: a scheduler that somebody else runs.
+
+
+class ExistingCluster:
+    """A scheduler that somebody else runs; entering gives its address, which a client takes."""
+
+    def __init__(self, address: str) -> None:
+        self.scheduler_address = address
+
+    def __enter__(self) -> str:
+        return self.scheduler_address
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the scheduler running: it is not ours."""
+
+
+def open_existing(place: ClusterPlace, settings: Settings) -> ExistingCluster:
+    """Use a scheduler as it is: whoever runs it decides on its workers, and on their number.
+
+    Raises:
+        EnvironmentFaultError: no host is named.
+    """
+    if not place.hosts:
+        raise EnvironmentFaultError(
+            f"{SETTING}={place.address} names no scheduler: tcp://host:8786"
+        )
+    return ExistingCluster(place.address)
+
 
 __all__ = [
     "BACKENDS",

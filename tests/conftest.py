@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from infra.prefect_api import ServerAddress
-from infra.server import ensure_server, stop_server
+from infra.prefect_server import ensure_server, stop_server
 from tests.support.s3_server import S3Habits, S3Server, s3_server
 
 REPO_ROOT = Path(__file__).resolve().parents[1]

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from infra.clusters.dask_cluster import DaskClusterPlan
-from infra.clusters.extras import require_extra
-from infra.clusters.place import SETTING, ClusterPlace
+from infra.clusters.cluster_url import SETTING, ClusterPlace, require_extra
+from infra.clusters.kubernetes_spec import DaskClusterPlan
 from infra.clusters.workers import adapt, first_workers
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 import dask
 from distributed import Nanny, Scheduler, SpecCluster
 
-from infra.clusters.place import ClusterPlace
+from infra.clusters.cluster_url import ClusterPlace
 from infra.clusters.workers import DASK_CONFIG, LOST_WORKER, OPENMP, RESOURCES, adapt, num_threads
 from longform.settings import Settings
 

@@ -9,8 +9,7 @@ import dask
 from distributed import SpecCluster
 from distributed.deploy.ssh import Scheduler, Worker
 
-from infra.clusters.extras import require_extra
-from infra.clusters.place import SETTING, ClusterPlace
+from infra.clusters.cluster_url import SETTING, ClusterPlace, require_extra
 from infra.clusters.workers import DASK_CONFIG, RESOURCES, num_threads, remote_environment
 from longform.errors import EnvironmentFaultError
 from longform.params import FrozenModel

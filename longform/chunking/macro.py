@@ -10,12 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import SAMPLE_RATE_HZ, Pcm, Span, complement, to_samples
 from longform.chunking.silence import is_silence, quietest_sample
 from longform.chunking.speech_spans import ms_to_samples, speech_spans
 from longform.chunking.vad import SpeechModel, speech_probabilities
 from longform.params import FrozenModel, TranscribeParams
-from longform.timeline import SAMPLE_RATE_HZ, Span, complement, to_samples
 
 # No boundary is set that would leave less than this behind its search window: a shorter
 # last chunk costs more in scheduling than it saves, and could even be empty.

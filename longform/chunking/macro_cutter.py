@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from longform.audio import Pcm, Span, to_samples
 from longform.chunking.macro import (
     DEFAULT_GUARD_SEC,
     Split,
@@ -10,11 +11,9 @@ from longform.chunking.macro import (
     is_boundary,
     search_window,
 )
-from longform.chunking.micro_chunk import Pcm
 from longform.chunking.pcm_buffer import PcmBuffer
 from longform.chunking.vad import SpeechModel
 from longform.params import TranscribeParams
-from longform.timeline import Span, to_samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)

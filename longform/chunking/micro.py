@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.audio import Pcm, Span
+from longform.chunking.micro_chunk import MicroChunk
 from longform.chunking.micro_silence import SilenceMicroChunker
 from longform.chunking.micro_vad import VadMicroChunker
 from longform.params import Chunking, TranscribeParams
-from longform.timeline import Span
 
 
 class MicroChunker(Protocol):

@@ -2,12 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from longform.timeline import Span
-
-Pcm = npt.NDArray[np.int16]  # shape (num_samples,), 16 kHz mono
+from longform.audio import Pcm, Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)

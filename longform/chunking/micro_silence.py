@@ -1,10 +1,10 @@
 """Micro chunks by silence: the Chain's rule. Nothing is left out."""
 
-from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.audio import Pcm, Span, to_samples
+from longform.chunking.micro_chunk import MicroChunk
 from longform.chunking.pcm_buffer import PcmBuffer
 from longform.chunking.silence import quietest_sample
 from longform.params import TranscribeParams
-from longform.timeline import Span, to_samples
 
 
 class SilenceMicroChunker:

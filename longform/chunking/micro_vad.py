@@ -5,13 +5,13 @@ it context, so stretches of speech are packed greedily into contiguous audio of 
 `micro_chunk_size_sec` (the cut-and-merge of WhisperX, Bain et al. 2023).
 """
 
-from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.audio import SAMPLE_RATE_HZ, Pcm, Span, complement, to_samples
+from longform.chunking.micro_chunk import MicroChunk
 from longform.chunking.pcm_buffer import PcmBuffer
 from longform.chunking.silence import quietest_sample
 from longform.chunking.speech_spans import Speech, SpeechSpans, ms_to_samples
 from longform.chunking.vad import FRAME_SAMPLES, Float32, SpeechModel, StreamingVad
 from longform.params import TranscribeParams
-from longform.timeline import SAMPLE_RATE_HZ, Span, complement, to_samples
 
 # Below this a dip in the probability is the closure of a stop consonant, not a pause.
 MIN_INNER_PAUSE_SAMPLES = SAMPLE_RATE_HZ * 96 // 1_000  # 96 ms; three frames

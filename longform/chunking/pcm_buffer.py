@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 from longform.errors import InvariantError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 
 # Speech spans about 30 dB: its weakest parts lie 15 to 18 dB under its long-term level
 # (the speech spectrum of ANSI S3.5, Speech Intelligibility Index). What is quieter than

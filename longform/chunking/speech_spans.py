@@ -8,9 +8,9 @@ The hysteresis is Silero's (`get_speech_timestamps`): speech begins at a frame o
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from longform.audio import SAMPLE_RATE_HZ, Span
 from longform.chunking.vad import FRAME_SAMPLES
 from longform.params import VadParams
-from longform.timeline import SAMPLE_RATE_HZ, Span
 
 NEG_THRESHOLD_BELOW = 0.15  # Silero's distance between the two thresholds
 MIN_NEG_THRESHOLD = 0.01

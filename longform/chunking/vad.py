@@ -14,9 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import SAMPLE_RATE_HZ, Pcm
 from longform.errors import EnvironmentFaultError
-from longform.timeline import SAMPLE_RATE_HZ
 
 FRAME_SAMPLES = 512  # samples; 32 ms
 CONTEXT_SAMPLES = 64  # samples of the frame before

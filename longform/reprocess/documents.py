@@ -7,11 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from longform.errors import EmptySourceError, OutputError, ParameterError, SourceRefusedError
-from longform.media.file_systems import open_file_system
-from longform.media.object_errors import object_error, store_errors
-from longform.media.policy import SourcePolicy, redact, require_size, scheme_of
-from longform.media.source import BACKENDS, open_reader, open_source
-from longform.transcript.fsspec_place import FsspecPlace
+from longform.media.sources.open import BACKENDS, open_reader, open_source
+from longform.net.policy import SourcePolicy, redact, require_size, scheme_of
+from longform.storage.remote_folder import FsspecPlace, open_file_system
+from longform.storage.store_errors import object_error, store_errors
 
 MAX_DOCUMENT_BYTES = 2**26  # 64 MiB: some 500,000 lines, or the longest feeds five times over
 

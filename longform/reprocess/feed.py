@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urljoin
 
 from longform.errors import ParameterError
-from longform.media.policy import redact, shown_name
+from longform.net.policy import redact, shown_name
 from longform.reprocess.documents import Desk, read_document, refusal
-from longform.reprocess.item import Entry
+from longform.reprocess.entry import Entry
 
 MEDIA_TYPES = ("audio/", "video/")
 _MEDIA_NAME = re.compile(r"\.(mp3|m4a|m4b|mp4|m4v|mov|aac|ogg|oga|opus|flac|wav|webm)$", re.I)

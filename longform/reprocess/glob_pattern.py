@@ -5,12 +5,12 @@ import re
 from pathlib import PurePosixPath
 
 from longform.errors import EnvironmentFaultError, ParameterError
-from longform.media.file_systems import open_file_system
-from longform.media.local_file import local_path, portable_address
-from longform.media.object_errors import EXTRAS, object_error, store_errors
-from longform.media.policy import redact, scheme_of
+from longform.media.sources.local_file import local_path, portable_address
+from longform.net.policy import redact, scheme_of
 from longform.reprocess.documents import LOCAL, STORES, Desk, require_scheme
-from longform.reprocess.item import Entry
+from longform.reprocess.entry import Entry
+from longform.storage.remote_folder import open_file_system
+from longform.storage.store_errors import EXTRAS, object_error, store_errors
 
 _MAGIC = re.compile(r"[*?\[{]")
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from urllib.parse import urljoin, urlsplit
 
 from longform.errors import ParameterError
-from longform.media.local_file import local_path, portable_address
-from longform.media.policy import redact, scheme_of
+from longform.media.sources.local_file import local_path, portable_address
+from longform.net.policy import redact, scheme_of
 from longform.reprocess.documents import LOCAL, WEB, Desk, read_document, refusal
-from longform.reprocess.item import Entry
+from longform.reprocess.entry import Entry
 from longform.reprocess.rows import Row, csv_rows, decoded, jsonl_rows, txt_rows
 
 Parser = Callable[[str], Iterable[Row]]

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from longform.compare.alignment import compare
+from longform.compare.comparison_report import report_page
 from longform.compare.reading import Text, transcript_text
-from longform.compare.report import report_page
 from longform.errors import ParameterError
-from longform.reprocess.existing import TRANSCRIPT_SUFFIX, forget_failure
-from longform.reprocess.places import Place
-from longform.reprocess.report import TextChange
+from longform.reprocess.batch_report import TextChange
+from longform.reprocess.output_paths import Place
+from longform.reprocess.previous_results import TRANSCRIPT_SUFFIX, forget_failure
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.write import write_outputs
 

@@ -4,11 +4,11 @@ from typing import Protocol
 
 from longform.errors import ParameterError
 from longform.reprocess.documents import Desk
+from longform.reprocess.entry import Entry
 from longform.reprocess.feed import Feed
-from longform.reprocess.given import GivenList
 from longform.reprocess.glob_pattern import GlobPattern
-from longform.reprocess.item import Entry
 from longform.reprocess.manifest import Manifest
+from longform.reprocess.named_sources import GivenList
 from longform.reprocess.request import SourceLists
 
 MAX_FILES = 100_000  # some 100 MB of records; a run of more would be no run any more

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from longform.params import Task
 from longform.serving.speech_request import Granularity, ResponseFormat
-from longform.speech.chunk_wire import ANSWER_FIELD, ChunkAnswer
+from longform.speech.remote.chunk_protocol import ANSWER_FIELD, ChunkAnswer
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import OutputSegment, OutputWord, TranscribeOutput

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from longform.audio import to_seconds
 from longform.speech.engine import DecodeOptions, Engine, MicroRequest, MicroResult
-from longform.timeline import to_seconds
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # micro chunks

@@ -13,10 +13,10 @@ from longform.serving.api_error import ApiError, retry_after
 from longform.serving.metrics import MeteredEngine, Metrics
 from longform.settings import Settings
 from longform.speech.batching import Batcher
-from longform.speech.chunk_wire import ANSWER_FIELD
 from longform.speech.engine import EngineSpec
 from longform.speech.engine_choice import REMOTE, choose_engine
 from longform.speech.engines import engine_factory
+from longform.speech.remote.chunk_protocol import ANSWER_FIELD
 
 LOADING_RETRY_SEC = 5.0
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from longform.errors import ParameterError
 from longform.params import Task, TranscribeParams, parse_params
 from longform.serving.api_error import ApiError
-from longform.speech.chunk_wire import CHUNK_FIELD, ChunkNote
+from longform.speech.remote.chunk_protocol import CHUNK_FIELD, ChunkNote
 from longform.transcript.languages import language_code
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]

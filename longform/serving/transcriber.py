@@ -7,27 +7,26 @@ import asyncio
 import time
 
 from longform.errors import NotMediaError
-from longform.macro_chunk import transcribe_macro_chunk
-from longform.macro_job import MacroChunkJob, WholeAudio
-from longform.media import gateway
-from longform.media.local_file import open_source
-from longform.media.policy import SourcePolicy, shown_name
-from longform.media.probe import probe
-from longform.media.recording import Recording
-from longform.media.source import Source
+from longform.media.gateway import gateway
+from longform.media.model import Recording, Source
+from longform.media.probe.probe import probe
+from longform.media.sources.local_file import open_source
+from longform.net.policy import SourcePolicy, shown_name
 from longform.params import TranscribeParams
-from longform.run import Run
+from longform.pipeline.chunk_job import MacroChunkJob, WholeAudio
+from longform.pipeline.recording_run import Run
+from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.serving.service_settings import ServiceSettings
 from longform.serving.upload import Upload
 from longform.speech.batching import Batcher
-from longform.speech.chunk_wire import (
+from longform.speech.engine import EngineSpec
+from longform.speech.remote.chunk_protocol import (
     MAX_CHUNK_BYTES,
     ChunkAnswer,
     ChunkNote,
     chunk_of,
     from_wav,
 )
-from longform.speech.engine import EngineSpec
 from longform.transcript.channels import ChannelChunks
 from longform.transcript.output import TranscribeOutput
 

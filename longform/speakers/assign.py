@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby
 
+from longform.audio import SAMPLE_RATE_HZ, Span
 from longform.speakers.turns import Turn
-from longform.timeline import SAMPLE_RATE_HZ, Span
 from longform.transcript.segment import Segment, Word
 
 # Word times and turns come from different models: a word this near to a turn belongs to it.

@@ -6,13 +6,13 @@ from contextlib import aclosing
 from hashlib import sha256
 from pathlib import Path
 
-from longform.media.extract import extract_all
-from longform.media.recording import Recording
+from longform.audio import PCM_BYTES_PER_SAMPLE
+from longform.media.decode.extract import extract_all
+from longform.media.model import Recording
 from longform.params import DiarizeParams
 from longform.settings import Settings
 from longform.speakers.turns import Diarizer, SpeakerTurns, labelled
-from longform.timeline import PCM_BYTES_PER_SAMPLE
-from longform.transcript.chunk_store import RecordStore
+from longform.storage.records import RecordStore
 
 SPEAKERS_VERSION = 1  # raise when the same recording and models would give other turns
 

@@ -17,11 +17,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from longform.audio import SAMPLE_RATE_HZ, Span, to_samples
 from longform.errors import EngineUnavailableError, EnvironmentFaultError, WeightsError
 from longform.params import DiarizeParams
 from longform.settings import Settings
 from longform.speakers.sherpa_child import Request
-from longform.timeline import SAMPLE_RATE_HZ, Span, to_samples
 
 # What sherpa-onnx reads from a model's metadata; without one of these it ends the process.
 _SEGMENTATION_KEYS = (

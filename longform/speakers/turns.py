@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from longform.audio import Span
 from longform.params import DiarizeParams, FrozenModel
-from longform.timeline import Span
 
 
 class Turn(FrozenModel):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longform.errors import EnvironmentFaultError
-from longform.speech.lanes import LaneShape
+from longform.speech.replicas import LaneShape
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel

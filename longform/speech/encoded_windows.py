@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
-from longform.speech.features import Features, Floats, MelWindows
-from longform.speech.lanes import Lanes
+from longform.audio import Pcm
+from longform.speech.features.protocol import Features, Floats, MelWindows
+from longform.speech.replicas import Lanes
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel

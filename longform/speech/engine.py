@@ -44,7 +44,7 @@ class EngineSpec(FrozenModel):
     batch_size: int = 8
     cpu_threads: int = 0
     remote: RemoteService | None = None
-    features: str = "auto"  # see longform.speech.features.choose_features
+    features: str = "auto"  # see longform.speech.features.choose.choose_features
 
 
 class DecodeOptions(FrozenModel):

@@ -5,7 +5,7 @@ from longform.settings import Settings
 from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, EngineSpec
 from longform.speech.engines import BACKENDS, loaded_engine
-from longform.speech.remote_service import find_service
+from longform.speech.remote.discovery import find_service
 from longform.speech.weights import resolve
 
 REMOTE = "remote"

@@ -19,7 +19,7 @@ EngineFactory = Callable[[EngineSpec, Path], Engine]
 
 BACKENDS = {
     "faster_whisper": "longform.speech.faster_whisper_engine:create",
-    "remote": "longform.speech.remote_engine:create",
+    "remote": "longform.speech.remote.remote_engine:create",
 }
 
 _lock = threading.Lock()

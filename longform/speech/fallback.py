@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longform.chunking.micro_chunk import MicroChunk
+from longform.speech.decode_quality import flags, judge, least_bad
 from longform.speech.encoded_windows import EncodedWindows
 from longform.speech.engine import DecodeOptions
-from longform.speech.verdict import flags, judge, least_bad
 from longform.speech.whisper_windows import Hypothesis, WhisperWindows
 from longform.transcript.segment import Flag
 

@@ -8,27 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from longform.audio import Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import weights
+from longform.speech.decode_quality import is_doubtful, is_outside, leaves_speech, wanders
 from longform.speech.devices import choose_device, compute_types, load_whisper_model
 from longform.speech.encoded_windows import EncodedWindows
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
 from longform.speech.fallback import Ladder, Settled
-from longform.speech.features import Features, choose_features, is_short
-from longform.speech.lanes import LaneShape, lane_shape
+from longform.speech.features.choose import choose_features
+from longform.speech.features.protocol import Features, is_short
 from longform.speech.language import is_sure, only_among
-from longform.speech.missing import halves
-from longform.speech.out_of_memory import FittingEngine
+from longform.speech.oom_fallback import FittingEngine
+from longform.speech.replicas import LaneShape, lane_shape
 from longform.speech.segmentation import TimedWord, split_words
-from longform.speech.verdict import (
-    is_doubtful,
-    is_outside,
-    leaves_speech,
-    wanders,
-)
+from longform.speech.unheard_speech import halves
 from longform.speech.whisper_windows import Hypothesis, WhisperWindows
-from longform.timeline import Span
 from longform.transcript.segment import Flag, Segment, Word
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from longform.timeline import SAMPLE_RATE_HZ, Span
+from longform.audio import SAMPLE_RATE_HZ, Span
 
 
 @dataclass(frozen=True, slots=True)

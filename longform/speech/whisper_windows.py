@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.audio import Pcm
+from longform.chunking.micro_chunk import MicroChunk
+from longform.speech.decode_quality import Scores, compression_ratio
 from longform.speech.devices import seeded_model
 from longform.speech.encoded_windows import EncodedWindows, encode
 from longform.speech.engine import DecodeOptions
-from longform.speech.features import Features
-from longform.speech.lanes import Lanes, LaneShape
+from longform.speech.features.protocol import Features
+from longform.speech.replicas import Lanes, LaneShape
 from longform.speech.segmentation import TimedWord
-from longform.speech.verdict import Scores, compression_ratio
 from longform.speech.word_alignment import align_words
 from longform.transcript.segment import DecodePath
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from longform.audio import Span, to_samples
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech.encoded_windows import EncodedWindows
-from longform.speech.features import NUM_FRAMES, SAMPLES_PER_FRAME
+from longform.speech.features.protocol import NUM_FRAMES, SAMPLES_PER_FRAME
 from longform.speech.segmentation import TimedWord, fit_to_speech
-from longform.timeline import Span, to_samples
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from longform.timeline import Span, require_tiling
+from longform.audio import Span, require_tiling
 from longform.transcript.segment import Interval
 
 

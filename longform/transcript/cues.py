@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from longform.audio import SAMPLE_RATE_HZ, to_samples
 from longform.params import SubtitleParams
-from longform.timeline import SAMPLE_RATE_HZ, to_samples
 from longform.transcript.output import OutputSegment
-from longform.transcript.timed_text import Piece, display_width, pieces
-from longform.transcript.voice import voice
+from longform.transcript.speaker_label import voice
+from longform.transcript.text_pieces import Piece, display_width, pieces
 
 _PAUSE_SAMPLES = SAMPLE_RATE_HZ // 2  # 0.5 s
 _CLOSING = "\"'”’)]}»」』）"  # noqa: RUF001

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from longform.audio import Span
 from longform.params import FrozenModel
-from longform.timeline import Span
 from longform.transcript.coverage import join_coverage
-from longform.transcript.seam import own_segments
+from longform.transcript.overlap_merge import own_segments
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from longform.audio import to_seconds
 from longform.params import FrozenModel, Task, TranscribeParams
-from longform.timeline import to_seconds
 from longform.transcript.languages import bcp47_key, language_name, writes_spaces
 from longform.transcript.page.material import NO_MATERIAL, PageMaterial
 from longform.transcript.segment import (

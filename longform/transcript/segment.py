@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from longform.audio import Span
 from longform.params import FrozenModel
-from longform.timeline import Span
 
 DecodePath = Literal["greedy", "beam", "fallback"]
 # What is wrong with text that was kept all the same, because nothing better was heard:

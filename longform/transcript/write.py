@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 
 from longform.errors import OutputError, ParameterError
+from longform.storage.folder import OutputPlace, open_place
 from longform.transcript.file_stem import file_stem, marked_stem
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import TranscribeOutput
-from longform.transcript.output_place import OutputPlace, open_place
 
 
 def check_writable(target: str) -> None:

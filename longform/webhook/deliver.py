@@ -14,10 +14,10 @@ from longform.errors import (
     WebhookRefusedError,
     WebhookUnavailableError,
 )
-from longform.media.http_client import make_client
-from longform.media.http_faults import asked_pause_sec, translated_errors
-from longform.media.policy import SourcePolicy, redact
-from longform.media.retry import Patience
+from longform.net.backoff import Patience
+from longform.net.http_errors import asked_pause_sec, translated_errors
+from longform.net.policy import SourcePolicy, redact
+from longform.net.safe_http import make_client
 from longform.params import FrozenModel
 from longform.webhook.event import WebhookEvent
 from longform.webhook.signature import parse_keys, signed_headers

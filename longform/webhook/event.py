@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from longform.media.policy import printable, redact
+from longform.net.policy import printable, redact
 from longform.params import FrozenModel
 
 MAX_FILES = 20  # names in one payload; `num_files` counts all

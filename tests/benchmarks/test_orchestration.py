@@ -8,10 +8,10 @@ import pytest
 from benchmarks.costless_engine import NUM_SEGMENTS, WORDS_PER_SEGMENT, create
 from benchmarks.orchestration import ROLES, Run, Slope, count_lines, goal_lines, slope_table
 from benchmarks.roles import DECODING, RoleCost
+from longform.audio import Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech.engine import DecodeOptions, EngineSpec, MicroRequest
 from longform.speech.language import LanguageTrack
-from longform.timeline import Span
 
 
 def run(num_chunks: int) -> Run:

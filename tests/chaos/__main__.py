@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.server import ensure_server, stop_server
+from infra.prefect_server import ensure_server, stop_server
 from tests.chaos.arena import (
     NUM_CHUNKS,
     NUM_MISSING,
@@ -18,7 +18,7 @@ from tests.chaos.arena import (
     Verdict,
     open_arena,
 )
-from tests.chaos.recordings import CHUNK_SEC, recordings
+from tests.chaos.chaos_recordings import CHUNK_SEC, recordings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from infra.prefect_api import ServerAddress
 from tests.chaos.arena import Arena, KillPoint, Undisturbed, open_arena
-from tests.chaos.recordings import CHUNK_SEC, recordings
+from tests.chaos.chaos_recordings import CHUNK_SEC, recordings
 
 pytestmark = pytest.mark.server
 

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 
 WELCOME = Path(__file__).resolve().parents[2] / "examples" / "welcome.flac"
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longform.audio import Pcm, Span, require_tiling
 from longform.chunking.macro import (
     MIN_LAST_CHUNK_SAMPLES,
     Split,
@@ -17,9 +18,7 @@ from longform.chunking.macro import (
     spans_from_splits,
 )
 from longform.chunking.macro_cutter import MacroCutter, MacroEnd, MacroEvent, MacroPcm
-from longform.chunking.micro_chunk import Pcm
 from longform.params import TranscribeParams
-from longform.timeline import Span, require_tiling
 from tests.support.pcm_streams import blockings, in_blocks, loudness_model, noise, stretches
 
 PARAMS = TranscribeParams(macro_chunk_size_sec=10, split_search_sec=2)

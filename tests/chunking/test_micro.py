@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longform.audio import Pcm, Span, require_tiling
 from longform.chunking.micro import CHUNKERS, MicroChunker, micro_chunker
-from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.chunking.micro_chunk import MicroChunk
 from longform.chunking.micro_silence import SilenceMicroChunker
 from longform.chunking.micro_vad import VadMicroChunker
 from longform.chunking.vad import FRAME_SAMPLES, GROUP_FRAMES
 from longform.params import TranscribeParams, VadParams
-from longform.timeline import Span, require_tiling
 from tests.support.pcm_streams import blockings, in_blocks, loudness_model, noise, stretches
 
 LIMIT_SEC = 5.0

@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm, Span
 from longform.chunking.speech_spans import SpeechSpans, speech_spans
 from longform.chunking.vad import FRAME_SAMPLES
 from longform.params import VadParams
-from longform.timeline import Span
 
 FRAME_MS = 32
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 from longform.chunking.vad import (
     FRAME_SAMPLES,
     GROUP_FRAMES,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.cli.conftest import Run
 from tests.conftest import WELCOME
 from tests.support.range_server import range_server

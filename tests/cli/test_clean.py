@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from cli.doctor import look
-from longform.media.work_folder import WorkFolder
-from longform.media.work_lease import LEASE_FILE, HeldLease, Lease, this_machine
+from longform.process_identity import this_machine
 from longform.settings import Settings
-from longform.transcript.old_records import find_old_records, remove_records
+from longform.storage.cleanup import find_old_records, remove_records
+from longform.storage.lease import LEASE_FILE, HeldLease, Lease
+from longform.storage.remote_folder import WorkFolder
 from tests.cli.conftest import Run
 
 DAY_SEC = 86_400

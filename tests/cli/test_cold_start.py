@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.server import stop_server
-from infra.server_process import read_state
-from longform.run_record import read_records
+from infra.prefect_server import read_state, stop_server
+from longform.runs.history import read_records
 from tests.cli.conftest import PATIENCE_SEC, clean_environment
 from tests.cli.test_interruption import heed_interrupts, require_gone
 from tests.conftest import WELCOME

@@ -10,13 +10,13 @@ import pyte
 import pytest
 from rich.console import Console
 
-from cli.captured_stderr import CapturedStderr
+from cli.channel_lanes import Lanes
 from cli.display import PlainDisplay, QuietDisplay, open_display
-from cli.lanes import Lanes
+from cli.eta import TimeLeft
 from cli.live_display import LiveDisplay
 from cli.run_view import Place, RunView
-from cli.time_left import TimeLeft
-from longform.progress import RunningChunk, RunProgress
+from cli.stderr_capture import CapturedStderr
+from longform.runs.progress_events import RunningChunk, RunProgress
 
 MINUTE = 60 * 16_000  # samples
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from cli import doctor
 from cli.doctor import Check, checks, look, render
 from longform.settings import Settings
-from longform.speech import remote_client
+from longform.speech.remote import client
 from tests.support.speech_server import Answer, speech_server
 
 
@@ -97,7 +97,7 @@ def test_a_model_service_that_is_down_is_a_fault(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that does not answer, or has no address, is a fault with its remedy."""
-    monkeypatch.setattr(remote_client, "BACKOFF_BASE_SEC", 0.001)
+    monkeypatch.setattr(client, "BACKOFF_BASE_SEC", 0.001)
     remote = settings.model_copy(update={"engine": "remote", "engine_url": "http://127.0.0.1:9"})
     check = found(remote, "model service")
     assert check.ok == "fail"

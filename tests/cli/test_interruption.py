@@ -22,8 +22,8 @@ import pytest
 from cli.display import QuietDisplay
 from cli.interruption import Interruption, going_on
 from infra.prefect_api import ServerAddress
-from longform.progress import RunProgress
-from longform.run_record import read_records
+from longform.runs.history import read_records
+from longform.runs.progress_events import RunProgress
 from tests.cli.conftest import clean_environment
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.support.processes import lives

@@ -13,7 +13,7 @@ from cli.run_list import find_run, merge
 from cli.runs import runs_table, when
 from infra.flow_runs import ServerRun
 from longform.errors import ParameterError
-from longform.run_record import RunRecord, RunRecorder, read_records
+from longform.runs.history import RunRecord, RunRecorder, read_records
 from longform.settings import Settings
 from longform.transcript.write import write_outputs
 from tests.cli.conftest import Run
@@ -182,15 +182,15 @@ def test_values_are_completed(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """Formats in a list, languages with their names, runs with their recordings, models."""
     from faster_whisper import available_models
 
-    from cli import complete
+    from cli import completion
 
     monkeypatch.setenv("LONGFORM_HOME", str(home))
-    assert complete.formats("srt,v") == ["srt,vtt"]
-    assert "all" in complete.formats("")
-    assert ("de", "german") in complete.languages("d")
-    assert ("en,fr", "french") in complete.language_list("en,f")
-    assert complete.run_ids("a") == [("aaaa1111", "talk.mp3")]
-    assert complete.engines("r") == ["remote"]
-    assert complete.CHUNKINGS("v") == ["vad"]
-    assert set(complete.MODELS) == set(available_models())
+    assert completion.formats("srt,v") == ["srt,vtt"]
+    assert "all" in completion.formats("")
+    assert ("de", "german") in completion.languages("d")
+    assert ("en,fr", "french") in completion.language_list("en,f")
+    assert completion.run_ids("a") == [("aaaa1111", "talk.mp3")]
+    assert completion.engines("r") == ["remote"]
+    assert completion.CHUNKINGS("v") == ["vad"]
+    assert set(completion.MODELS) == set(available_models())
     assert Settings().home == home

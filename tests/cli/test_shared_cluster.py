@@ -8,7 +8,7 @@ from typing import Any, Self
 import pytest
 
 from cli import shared_cluster
-from cli.request import Request
+from cli.run_request import Request
 from cli.shared_cluster import SharedCluster
 from longform.errors import EnvironmentFaultError
 from longform.params import parse_params

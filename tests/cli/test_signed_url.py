@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.prefect_api import ServerAddress
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.cli.conftest import Run
 from tests.conftest import WELCOME
 from tests.support.range_server import RangeServer, range_server

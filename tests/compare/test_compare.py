@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from longform.compare.alignment import Comparison, compare
+from longform.compare.comparison_report import changes, report_page, report_text
 from longform.compare.reading import Text, Utterance, read_text
-from longform.compare.report import changes, report_page, report_text
 from longform.errors import ParameterError
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
-from tests.page.recordings import spoken, transcript
+from tests.page.page_recordings import spoken, transcript
 
 words = st.lists(st.sampled_from(["a", "b", "c", "dd", "ee"]), max_size=12)
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from deployments.automations import TAG, ZOMBIE_AFTER_SEC
-from deployments.limits import QUEUES
 from deployments.pools import POOLS
 from deployments.prefect_file import read_declared
 from deployments.variables import variables
+from deployments.work_queues import QUEUES
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
 from tests.conftest import REPO_ROOT

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from longform.media.block_cache import LEAD_BYTES, CacheLimits
-from longform.media.policy import SourcePolicy
+from longform.media.gateway.block_cache import LEAD_BYTES, CacheLimits
+from longform.net.policy import SourcePolicy
 from tests.media.conftest import ffmpeg_binaries
 from tests.media.containers import CONTAINERS, make
 from tests.support.fault_server import FaultServer, fault_server
@@ -52,10 +52,10 @@ def recordings(media_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Divide seconds of audio into as many blocks and samples as hours of it would have."""
     limits = CacheLimits(block_bytes=BLOCK_BYTES, lead_bytes=LEAD_BYTES)
-    monkeypatch.setattr("longform.media.block_cache.REMOTE_LIMITS", limits)
-    monkeypatch.setattr("longform.media.fingerprint.BLOCK_BYTES", BLOCK_BYTES)
-    monkeypatch.setattr("longform.media.fingerprint.SAMPLE_BYTES", SAMPLE_BYTES)
-    monkeypatch.setattr("longform.media.fingerprint.WHOLE_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr("longform.media.gateway.block_cache.REMOTE_LIMITS", limits)
+    monkeypatch.setattr("longform.media.sources.fingerprint.BLOCK_BYTES", BLOCK_BYTES)
+    monkeypatch.setattr("longform.media.sources.fingerprint.SAMPLE_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr("longform.media.sources.fingerprint.WHOLE_BYTES", SAMPLE_BYTES)
 
 
 @pytest.fixture

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm, Span
 from longform.errors import LongformError
-from longform.media.extract import extract_all, extract_window
-from longform.media.policy import SourcePolicy
-from longform.media.probe import probe
-from longform.media.recording import Recording
-from longform.media.source import open_source
-from longform.timeline import Span
-from tests.faults.cases import CASES, FaultCase
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.model import Recording
+from longform.media.probe.probe import probe
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
 from tests.faults.conftest import NAMES
+from tests.faults.fault_cases import CASES, FaultCase
 from tests.support.fault_server import Fault, FaultServer, Served
 
 PLACES = {"head": 0.12, "middle": 0.5, "tail": 0.88}  # of the file; the first look ends before
@@ -98,7 +97,7 @@ async def test_same_sound_or_the_expected_error(
     """The decoded audio is identical to the undisturbed one, or the error is the expected one."""
     content = recordings[name].read_bytes()
     expected = await undisturbed(name, content, policy)
-    monkeypatch.setattr("longform.media.http_requests.FLOOR_WINDOWS", case.floor_windows)
+    monkeypatch.setattr("longform.media.sources.http_requests.FLOOR_WINDOWS", case.floor_windows)
     outcome: Pcm | LongformError
     try:
         outcome = await transcode(faulty, content, case, int(len(content) * PLACES[place]), policy)

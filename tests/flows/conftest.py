@@ -11,7 +11,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from infra.cluster import local_cluster
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.settings import Settings
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.support.s3_server import S3Server

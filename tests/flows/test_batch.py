@@ -8,18 +8,16 @@ from typing import Any, cast
 
 import pytest
 
-from flows import host_limits
-from flows.batch import Batch, BatchBench, BatchOptions
-from flows.batch_progress import BatchProgress
-from flows.cluster import RunCluster
-from flows.file_places import FEWEST, FilePlaces
-from flows.host_limits import HostLimits
+from flows import batch
+from flows.batch import FEWEST, Batch, BatchBench, BatchOptions, FilePlaces, HostLimits
+from flows.progress import BatchProgress
+from flows.run_cluster import RunCluster
 from longform.errors import NotMediaError, OutputError
 from longform.params import TranscribeParams
-from longform.reprocess.choice import Chosen, planned
-from longform.reprocess.item import Entry
-from longform.reprocess.places import Place
-from longform.reprocess.report import FileRecord
+from longform.reprocess.batch_report import FileRecord
+from longform.reprocess.entry import Entry
+from longform.reprocess.output_paths import Place
+from longform.reprocess.selection import Chosen, planned
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
 
@@ -43,7 +41,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> HostLimits:
         async with lock:
             yield
 
-    monkeypatch.setattr(host_limits, "concurrency", concurrency)
+    monkeypatch.setattr(batch, "concurrency", concurrency)
     return OneAtATime()
 
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from infra.prefect_api import ServerAddress
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
 from tests.support.prefect_api import ask_server

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
 from tests.support.prefect_api import ask_server

@@ -17,13 +17,13 @@ from distributed.core import error_message
 from distributed.protocol.pickle import loads
 from prefect.exceptions import PrefectHTTPStatusError
 
-from flows.outage import is_outage, travelling
+from flows.api_outage import is_outage, travelling
 from flows.reprocess import published
 from flows.transcribe import transcribe
 from infra.prefect_api import ServerAddress
 from longform.errors import ApiUnavailableError, ClusterLostError, InvariantError, OutputError
 from longform.params import TranscribeParams
-from longform.reprocess.report import BatchReport, Cost
+from longform.reprocess.batch_report import BatchReport, Cost
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
 from tests.flows.test_endings import PATIENCE_SEC, Place, wait_until

@@ -11,7 +11,7 @@ from prefect.client.schemas.filters import FlowRunFilter
 from flows.transcribe import transcribe
 from longform.errors import IncompleteTranscriptError
 from longform.params import TranscribeParams
-from longform.transcript.chunk_claims import MAX_DEATHS
+from longform.pipeline.chunk_claims import MAX_DEATHS
 from longform.transcript.output import TranscribeOutput
 from tests.conftest import WELCOME
 from tests.flows.conftest import Stage

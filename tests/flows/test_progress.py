@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from flows.progress import ProgressReporter
-from longform.progress import ChunkBegun, MicroDone, RunProgress, progress_listener
+from longform.runs.progress_events import ChunkBegun, MicroDone, RunProgress, progress_listener
 from longform.transcript.segment import ChunkResult, ChunkStats, Segment
 
 SECOND = 16_000

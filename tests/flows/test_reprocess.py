@@ -15,9 +15,9 @@ from flows import batch
 from flows.dispatch import ChunkDispatcher
 from flows.reprocess import reprocess
 from longform.errors import BatchFailedError, EnvironmentFaultError
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.params import TranscribeParams
-from longform.reprocess.report import BatchReport, FileRecord
+from longform.reprocess.batch_report import BatchReport, FileRecord
 from tests.conftest import WELCOME
 from tests.flows.conftest import Stage
 from tests.support.range_server import range_server

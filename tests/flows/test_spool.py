@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from flows.chunk_window import WINDOW_PER_SLOT
+from flows.in_flight import WINDOW_PER_SLOT
 from flows.transcribe import transcribe
+from longform.audio import PCM_BYTES_PER_SAMPLE, to_samples
 from longform.errors import IncompleteTranscriptError, OutputError
-from longform.media.decoder import find_ffmpeg
-from longform.media.work_folder import WorkFolder
-from longform.media.work_store import PcmWriter, WorkFile, WorkRun
+from longform.media.decode.ffmpeg_args import find_ffmpeg
+from longform.media.spool import PcmWriter, WorkFile, WorkRun
 from longform.params import TranscribeParams
 from longform.settings import Settings
-from longform.timeline import PCM_BYTES_PER_SAMPLE, to_samples
+from longform.storage.remote_folder import WorkFolder
 from longform.transcript.output import TranscribeOutput
 from tests.conftest import WELCOME
 from tests.flows.conftest import Stage

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from flows.termination import end
+from flows.run_lifecycle import end
 
 
 async def loses_the_first() -> None:

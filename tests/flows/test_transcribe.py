@@ -8,9 +8,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 
 from flows.transcribe import transcribe
+from longform.audio import Span, require_tiling, to_samples
 from longform.errors import IncompleteTranscriptError, NotMediaError
 from longform.params import TranscribeParams
-from longform.timeline import Span, require_tiling, to_samples
 from longform.transcript.output import TranscribeOutput
 from tests.conftest import WELCOME
 from tests.flows.conftest import Stage

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.fuzz import campaign
 from tests.support.odd_media import Kitchen
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.fuzz import campaign
 from tests.support.media_worker import End, MediaWorker
 from tests.support.odd_media import Kitchen

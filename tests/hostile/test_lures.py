@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 from longform.errors import LongformError, NoAudioError, NotMediaError
-from longform.media.decoder import find_ffmpeg
-from longform.media.extract import extract_all
-from longform.plan import open_recording
+from longform.media.decode.extract import extract_all
+from longform.media.decode.ffmpeg_args import find_ffmpeg
+from longform.pipeline.planning import open_recording
 from longform.settings import Settings
 from tests.hostile.conftest import LOUD, Surroundings
 from tests.hostile.lures import SECONDS, TEXTS, made_lures

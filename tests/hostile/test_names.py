@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from longform.errors import OutputError
-from longform.media.policy import SourcePolicy, shown_name
-from longform.media.source import Source, open_reader, open_source
+from longform.media.model import Source
+from longform.media.sources.open import open_reader, open_source
+from longform.net.policy import SourcePolicy, shown_name
 from longform.transcript.write import check_writable, write_outputs
 from tests.hostile.conftest import Command, Surroundings
 from tests.hostile.names import BAD_OUTPUTS, BAD_PATHS, FILE_NAMES, ON_SCREEN, OPTIONS

@@ -12,11 +12,11 @@ from longform.errors import (
     SourceRefusedError,
     SourceUnavailableError,
 )
-from longform.media.http_client import CheckedBackend
-from longform.media.source import check_exists
-from longform.plan import source_policy
+from longform.media.model import source_policy
+from longform.media.sources.open import check_exists
+from longform.net.safe_http import CheckedBackend
 from longform.settings import Settings
-from tasks.source import open_source
+from tasks.stages import open_source
 from tests.hostile.conftest import Command, Surroundings
 from tests.hostile.urls import (
     BROKEN_HEADERS,

@@ -10,7 +10,7 @@ from distributed import Client
 
 from infra.cluster import BACKENDS, chosen_backend, local_cluster, open_cluster
 from infra.cluster_check import require_fit_workers, require_resources
-from infra.clusters.place import cluster_place
+from infra.clusters.cluster_url import cluster_place
 from infra.clusters.ssh import ssh_specification
 from infra.clusters.workers import remote_environment
 from longform.errors import EnvironmentFaultError
@@ -131,7 +131,7 @@ def test_a_missing_library_is_named_with_the_command(
             raise ModuleNotFoundError(name=module)
         return real(name)
 
-    monkeypatch.setattr("infra.clusters.extras.import_module", missing)
+    monkeypatch.setattr("infra.clusters.cluster_url.import_module", missing)
     monkeypatch.setenv("LONGFORM_CLUSTER", setting)
     with pytest.raises(EnvironmentFaultError) as caught, open_cluster():
         pass

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.clusters.dask_cluster import DaskClusterPlan
+from infra.clusters.cluster_url import cluster_place
 from infra.clusters.kubernetes import cluster_plan
-from infra.clusters.place import cluster_place
+from infra.clusters.kubernetes_spec import DaskClusterPlan
 from longform import __version__
 from longform.settings import Settings
 from tests.support.validators import INFRA, kubernetes_schema, kustomize

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import imageio_ffmpeg
 import pytest
 
-from longform.media import gcs_client
-from longform.media.policy import SourcePolicy
+from longform.media.sources import gcs_client
+from longform.net.policy import SourcePolicy
 from tests.support.gcs_server import GcsServer, gcs_server
 from tests.support.range_server import RangeServer, range_server
 

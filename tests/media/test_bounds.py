@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm, Span
 from longform.errors import SourceTooLargeError
-from longform.media.extract import extract_all, extract_window
-from longform.media.policy import SourcePolicy
-from longform.media.source import open_source
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.model import source_policy
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
 from longform.params import TranscribeParams
-from longform.plan import make_plan, open_recording, source_policy
+from longform.pipeline.planning import make_plan, open_recording
 from longform.settings import Settings
-from longform.timeline import Span
 from tests.support.range_server import RangeServer
 from tests.support.wav_file import tone, wav
 

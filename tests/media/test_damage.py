@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from longform.audio import Span
 from longform.errors import SourceError
-from longform.media.damage import DamageReport
-from longform.media.extract import extract_all, extract_window
-from longform.media.policy import SourcePolicy
-from longform.media.recording import Recording
-from longform.timeline import Span
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.model import DamageReport, Recording
+from longform.net.policy import SourcePolicy
 from tests.media.test_extract import collect, open_recording, windows
 from tests.support.chirps import encode, find_mark, write_marks
 

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm, Span
 from longform.errors import (
     DecodeInterruptedError,
     InvariantError,
@@ -26,14 +26,12 @@ from longform.errors import (
     SourceUnavailableError,
     TruncatedMediaError,
 )
-from longform.media.child_process import Feed, Watchdog
-from longform.media.damage import DamageReport
-from longform.media.extract import extract_all, extract_window
-from longform.media.policy import SourcePolicy
-from longform.media.probe import Media, probe
-from longform.media.recording import Recording
-from longform.media.source import open_source
-from longform.timeline import Span
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.decode.sandbox import Feed, Watchdog
+from longform.media.model import DamageReport, Media, Recording
+from longform.media.probe.probe import probe
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
 from tests.media.conftest import ffmpeg_binaries
 from tests.media.containers import CONTAINERS, FULL_ONLY, Container, make
 from tests.support.processes import lives
@@ -335,7 +333,7 @@ ORPHAN_SCRIPT = """
 import asyncio, sys
 from pathlib import Path
 from tests.media.test_extract import extract_all, open_recording
-from longform.media.policy import SourcePolicy
+from longform.net.policy import SourcePolicy
 
 async def main():
     recording = await open_recording(sys.argv[1], SourcePolicy(), Path("."), sys.argv[2])

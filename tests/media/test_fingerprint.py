@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longform.errors import SourceChangedError, SourceError, SourceNotFoundError
-from longform.media import local_file
-from longform.media.block_cache import BLOCK_BYTES
-from longform.media.fingerprint import (
+from longform.media.gateway.gateway import serve
+from longform.media.model import BLOCK_BYTES, Source
+from longform.media.sources import local_file
+from longform.media.sources.fingerprint import (
     NUM_SAMPLES,
     SAMPLE_BYTES,
     WHOLE_BYTES,
@@ -23,9 +24,8 @@ from longform.media.fingerprint import (
     sample_spans,
     validator,
 )
-from longform.media.gateway import serve
-from longform.media.policy import SourcePolicy
-from longform.media.source import Source, open_reader, open_source, require_unchanged
+from longform.media.sources.open import open_reader, open_source, require_unchanged
+from longform.net.policy import SourcePolicy
 from tests.support.range_server import RangeServer
 
 LARGE = random.Random(6).randbytes(2_600_003)

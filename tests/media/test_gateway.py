@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from longform.errors import SourceChangedError, SourceStalledError, SourceUnavailableError
-from longform.media.block_cache import BLOCK_BYTES, LEAD_BYTES
-from longform.media.gateway import running_gateway, serve
-from longform.media.policy import SourcePolicy
-from longform.media.source import open_source
+from longform.media.gateway.block_cache import LEAD_BYTES
+from longform.media.gateway.gateway import running_gateway, serve
+from longform.media.model import BLOCK_BYTES
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
 from tests.support.range_server import RangeServer
 
 CONTENT = random.Random(5).randbytes(2_000_003)
@@ -110,7 +111,7 @@ async def test_a_source_lingers_and_is_then_forgotten(
             await served.read(0, 1_000)
             fetched = served.bytes_fetched
     assert fetched == 262_144
-    monkeypatch.setattr("longform.media.gateway.LINGER_SEC", 0.01)
+    monkeypatch.setattr("longform.media.gateway.gateway.LINGER_SEC", 0.01)
     async with serve(source, policy):
         pass
     await asyncio.sleep(0.2)
@@ -242,7 +243,7 @@ def test_a_forked_child_starts_its_own(tmp_path: Path) -> None:
     """A process that was forked has no thread of its parent's, and starts a gateway anew."""
     script = (
         "import os\n"
-        "from longform.media.gateway import running_gateway as gateway\n"
+        "from longform.media.gateway.gateway import running_gateway as gateway\n"
         "port = gateway().port\n"
         "child = os.fork()\n"
         "if child == 0:\n"

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from longform.media.host_slots import HostSlots, host_slots
+from longform.media.sources.http_requests import HostSlots, host_slots
 
 
 class Crowd:

@@ -15,10 +15,11 @@ from longform.errors import (
     SourceUnreliableError,
     WrongRangeError,
 )
-from longform.media.gateway import serve
-from longform.media.http_download import NO_LENGTH_WARNING, NO_RANGES_WARNING
-from longform.media.policy import SourcePolicy
-from longform.media.source import Source, open_reader, open_source
+from longform.media.gateway.gateway import serve
+from longform.media.model import Source
+from longform.media.sources.http_source import NO_LENGTH_WARNING, NO_RANGES_WARNING
+from longform.media.sources.open import open_reader, open_source
+from longform.net.policy import SourcePolicy
 from tests.support.fault_server import Exchange, Fault, FaultServer, Served, fault_server
 
 CONTENT = random.Random(11).randbytes(3_000_001)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm, Span
 from longform.errors import (
     EnvironmentFaultError,
     LongformError,
@@ -26,16 +26,15 @@ from longform.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
-from longform.media import s3_client
-from longform.media.decoder import find_ffmpeg
-from longform.media.extract import extract_all, extract_window
-from longform.media.gateway import serve
-from longform.media.object_errors import object_error
-from longform.media.policy import SourcePolicy
-from longform.media.probe import probe
-from longform.media.recording import Recording
-from longform.media.source import open_reader, open_source
-from longform.timeline import Span
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.decode.ffmpeg_args import find_ffmpeg
+from longform.media.gateway.gateway import serve
+from longform.media.model import Recording
+from longform.media.probe.probe import probe
+from longform.media.sources import s3_client
+from longform.media.sources.open import open_reader, open_source
+from longform.net.policy import SourcePolicy
+from longform.storage.store_errors import object_error
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.media.containers import CONTAINERS, make
 from tests.support.s3_server import BUCKET, S3Server
@@ -372,7 +371,7 @@ def test_statuses_of_other_stores(status: int, kind: type[LongformError]) -> Non
 def test_no_store_is_imported_before_it_is_needed() -> None:
     """Opening a local file loads neither botocore nor any other store's library."""
     script = (
-        "import sys, longform.media.source, longform.media.object_store\n"
+        "import sys, longform.media.sources.open, longform.media.sources.object_store\n"
         "print([name for name in ('botocore', 's3fs', 'gcsfs', 'aiohttp') if name in sys.modules])"
     )
     done = subprocess.run(

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from longform.media.ogg_pages import CHAINED_WARNING, EDGE_BYTES, is_chained
-from longform.media.policy import SourcePolicy
-from longform.media.probe import probe
-from longform.media.source import open_source
+from longform.media.probe.probe import CHAINED_WARNING, EDGE_BYTES, is_chained, probe
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
 
 
 def page(serial: int, flags: int = 0, length: int = 100) -> bytes:

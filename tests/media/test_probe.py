@@ -13,11 +13,11 @@ from longform.errors import (
     SourceTooLargeError,
     SourceUnavailableError,
 )
-from longform.media import child_process
-from longform.media.mp4_boxes import AudioTable, read_audio_table
-from longform.media.policy import SourcePolicy
-from longform.media.probe import Media, probe
-from longform.media.source import open_source
+from longform.media.model import Media
+from longform.media.probe import probe as probe_module
+from longform.media.probe.probe import AudioTable, probe, read_audio_table
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
 from tests.media.conftest import ffmpeg_binaries
 from tests.support.range_server import RangeServer
 
@@ -239,8 +239,8 @@ async def test_a_probe_that_crashes_is_an_error_of_the_file(
 ) -> None:
     """A crash, a loop or a flood of memory in libav ends a child, and is told in one line."""
     path = encode(tmp_path / "a.wav", *TONE)
-    (tmp_path / "look.py").write_text(script)
-    monkeypatch.setattr(child_process, "_SCRIPTS", tmp_path)
-    monkeypatch.setattr("longform.media.probe.LOOK_CPU_SEC", 1)
+    (tmp_path / "probe_script.py").write_text(script)
+    monkeypatch.setattr(probe_module, "_SCRIPT", tmp_path / "probe_script.py")
+    monkeypatch.setattr("longform.media.probe.probe.LOOK_CPU_SEC", 1)
     with pytest.raises(NotMediaError, match=reason):
         await look(path, policy)

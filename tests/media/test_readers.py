@@ -11,9 +11,10 @@ import fsspec
 import pytest
 
 from longform.errors import SourceChangedError, SourceError
-from longform.media.policy import SourcePolicy
-from longform.media.reader import RangeReader
-from longform.media.source import BACKENDS, Source, open_reader, open_source
+from longform.media.model import Source
+from longform.media.range_reader import RangeReader
+from longform.media.sources.open import BACKENDS, open_reader, open_source
+from longform.net.policy import SourcePolicy
 from tests.support.gcs_server import GcsServer
 from tests.support.range_server import RangeServer
 from tests.support.s3_server import S3Server

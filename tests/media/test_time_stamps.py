@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from longform.media.extract import extract_all
-from longform.media.policy import SourcePolicy
+from longform.media.decode.extract import extract_all
+from longform.net.policy import SourcePolicy
 from tests.media.test_extract import collect, open_recording, require_equal_ways
 from tests.support.chirps import encode, find_mark, remux, write_marks
 

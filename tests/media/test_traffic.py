@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from longform.media.policy import SourcePolicy
+from longform.net.policy import SourcePolicy
 from longform.params import TranscribeParams
 from tests.media.conftest import ffmpeg_binaries
 from tests.media.traffic import read_in_processes

@@ -19,10 +19,11 @@ from longform.errors import (
     SourceNotFoundError,
     SourceRefusedError,
 )
-from longform.media import address_book, url_refresh
-from longform.media.gateway import serve
-from longform.media.policy import SourcePolicy
-from longform.media.source import Source, open_reader, open_source
+from longform.media.gateway.gateway import serve
+from longform.media.model import Source
+from longform.media.sources import signed_urls
+from longform.media.sources.open import open_reader, open_source
+from longform.net.policy import SourcePolicy
 from tests.support.range_server import RangeServer
 
 CONTENT = random.Random(8).randbytes(4_000_001)
@@ -108,7 +109,7 @@ async def test_reading_goes_on_at_a_new_link(
     assert called[0] == source.url
     assert str(status) in called[1]
     assert "secret" not in "".join(called)
-    assert address_book.full_address(source.url).endswith("sig=secret2")
+    assert signed_urls.full_address(source.url).endswith("sig=secret2")
 
 
 async def test_readers_share_one_refresh(
@@ -251,7 +252,7 @@ async def test_a_new_link_is_judged_like_any_other(
     if case == "metadata service":
         policy = policy.model_copy(update={"allow_private_hosts": False})
         reader = open_reader(source, policy)
-        monkeypatch.setattr("longform.media.http_client.denial", _only_metadata)
+        monkeypatch.setattr("longform.net.safe_http.denial", _only_metadata)
     else:
         reader = open_reader(source, policy)
     with pytest.raises(kind) as raised:
@@ -277,7 +278,7 @@ async def test_a_hook_that_hangs_ends_the_read(
     """The hook has its time; a thread of it that never ends holds nobody up."""
     released = threading.Event()
     operator.answer = released.wait
-    monkeypatch.setattr(url_refresh, "HOOK_TIMEOUT_SEC", 0.1)
+    monkeypatch.setattr(signed_urls, "HOOK_TIMEOUT_SEC", 0.1)
     source = await open_source(link, policy, tmp_path)
     expire(server)
     with pytest.raises(SourceExpiredError, match="within"):

@@ -8,17 +8,16 @@ from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 
+from longform.audio import Pcm, Span
 from longform.chunking.macro import nominal_boundaries
-from longform.chunking.micro_chunk import Pcm
-from longform.media.block_store import discard_blocks
-from longform.media.extract import extract_all, extract_window
-from longform.media.policy import SourcePolicy
-from longform.media.probe import probe
-from longform.media.recording import Recording
-from longform.media.source import open_source
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.gateway.shared_blocks import discard_blocks
+from longform.media.model import Recording
+from longform.media.probe.probe import probe
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
 from longform.params import TranscribeParams
-from longform.plan import find_split
-from longform.timeline import Span
+from longform.pipeline.planning import find_split
 
 NUM_PROCESSES = 4
 

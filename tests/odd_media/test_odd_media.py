@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from longform import errors
-from longform.media.decoder import find_ffmpeg
-from tests.odd_media.cases import CASES, Case
+from longform.media.decode.ffmpeg_args import find_ffmpeg
+from tests.odd_media.odd_cases import CASES, Case
 from tests.support.media_worker import End, MediaWorker
 from tests.support.odd_media import Kitchen
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from longform.timeline import SAMPLE_RATE_HZ
+from longform.audio import SAMPLE_RATE_HZ
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.segment import Interval
 from tests.page.conftest import TIMEOUT_MS, Opened, OpenPage
-from tests.page.recordings import heard, spoken, transcript
+from tests.page.page_recordings import heard, spoken, transcript
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from longform.transcript.formats.rendering import Rendering
 from longform.transcript.page.contents import blocks, doubtful, figures
 from longform.transcript.page.page_data import page_data, shown_text
 from longform.transcript.segment import Segment
-from tests.page.recordings import spoken, transcript
+from tests.page.page_recordings import spoken, transcript
 from tests.support.transcripts import output_of, segment_lists
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longform.errors import ParameterError
-from longform.reprocess.item import Entry
+from longform.reprocess.entry import Entry
 from longform.reprocess.manifest import parse_manifest, parser_of, resolved
 from longform.reprocess.rows import csv_rows, decoded, jsonl_rows, txt_rows
 

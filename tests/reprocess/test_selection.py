@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from longform.params import TranscribeParams
-from longform.reprocess.existing import (
+from longform.reprocess.previous_results import (
     FailureNote,
     OldTranscript,
     read_failure,
@@ -15,9 +15,9 @@ from longform.reprocess.existing import (
     write_failure,
 )
 from longform.reprocess.request import Select
-from longform.reprocess.selection import WITHOUT_EFFECT_ON_FILES, Facts, Verdict, judge
+from longform.reprocess.selection import WITHOUT_EFFECT_ON_FILES, Facts, Selection, judge
 from longform.speech.engine import EngineSpec
-from longform.transcript.output_place import open_place
+from longform.storage.folder import open_place
 from longform.transcript.write import write_outputs
 from tests.support.transcripts import output_of, segment_of
 
@@ -41,7 +41,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OldTranscript:
     return found
 
 
-async def decide(select: Select, old: OldTranscript | None, **known: Any) -> Verdict:
+async def decide(select: Select, old: OldTranscript | None, **known: Any) -> Selection:
     """Judge one file, whose recording still is what the transcript says by default."""
 
     async def fingerprint() -> str:

@@ -13,8 +13,8 @@ from longform.errors import (
     SourceRefusedError,
     SourceTooLargeError,
 )
-from longform.media.address_book import seal
-from longform.media.policy import SourcePolicy
+from longform.media.sources.signed_urls import seal
+from longform.net.policy import SourcePolicy
 from longform.reprocess import documents
 from longform.reprocess.documents import Desk
 from longform.reprocess.request import SourceLists

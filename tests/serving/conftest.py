@@ -9,9 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
-from longform.speech.chunk_wire import to_wav
-from longform.timeline import SAMPLE_RATE_HZ
+from longform.audio import SAMPLE_RATE_HZ, Pcm
+from longform.speech.remote.chunk_protocol import to_wav
 from tests.conftest import WELCOME
 from tests.support.gated_engine import GATE, Gate
 from tests.support.model_service import RunningService, service_in_thread

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
-from longform.media import gateway
-from longform.speech.chunk_wire import to_wav
+from longform.audio import Pcm
+from longform.media.gateway import gateway
+from longform.speech.remote.chunk_protocol import to_wav
 from tests.serving.conftest import wait_until
 from tests.serving.test_limits import address, form, head
 from tests.support.gated_engine import Gate

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 from longform.serving import connection
-from longform.speech.chunk_wire import to_wav
+from longform.speech.remote.chunk_protocol import to_wav
 from tests.conftest import WELCOME
 from tests.serving.conftest import PATIENCE_SEC, wait_until
 from tests.support.model_service import RunningService, service_in_thread

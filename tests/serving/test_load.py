@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from longform.chunking.micro_chunk import Pcm
-from longform.speech.chunk_wire import to_wav
+from longform.audio import Pcm
+from longform.speech.remote.chunk_protocol import to_wav
 from tests.serving.conftest import wait_until
 from tests.support.gated_engine import Gate
 from tests.support.model_service import service_in_thread

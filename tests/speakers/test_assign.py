@@ -6,9 +6,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longform.audio import SAMPLE_RATE_HZ, Span, to_samples
 from longform.speakers.assign import assign_speakers
 from longform.speakers.turns import Turn, labelled
-from longform.timeline import SAMPLE_RATE_HZ, Span, to_samples
 from longform.transcript.segment import Segment, Word
 from tests.support.transcripts import segment_lists, segment_of
 

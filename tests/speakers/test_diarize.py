@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from longform.audio import SAMPLE_RATE_HZ, Span
 from longform.params import DiarizeParams
-from longform.plan import open_recording
+from longform.pipeline.planning import open_recording
 from longform.settings import Settings
 from longform.speakers.diarize import find_speakers
-from longform.timeline import SAMPLE_RATE_HZ, Span
 from tests.support.speaker_models import two_voices
 
 

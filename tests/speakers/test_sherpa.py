@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from longform.audio import SAMPLE_RATE_HZ
 from longform.errors import EngineUnavailableError, EnvironmentFaultError, WeightsError
 from longform.params import DiarizeParams
 from longform.settings import Settings
 from longform.speakers.diarize import load_diarizer
 from longform.speakers.sherpa import SherpaDiarizer, require_embedding, window_shift
 from longform.speakers.turns import labelled
-from longform.timeline import SAMPLE_RATE_HZ
 from tests.support.speaker_models import (
     EMBEDDING,
     SEGMENTATION,

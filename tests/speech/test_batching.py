@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longform.audio import Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.errors import EngineUnavailableError, InvariantError, WeightsError
 from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, MicroRequest, MicroResult
-from longform.timeline import Span
 
 BEAM = DecodeOptions()
 GREEDY = DecodeOptions(beam_size=1)

@@ -7,11 +7,11 @@ import jiwer
 import pytest
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from longform.macro_chunk import transcribe_macro_chunk
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.params import TranscribeParams
-from longform.plan import make_plan, open_recording
-from longform.run import Run
+from longform.pipeline.planning import make_plan, open_recording
+from longform.pipeline.recording_run import Run
+from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
 from longform.speech.engines import close_engines, loaded_engine

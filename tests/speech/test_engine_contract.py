@@ -7,14 +7,14 @@ import av
 import numpy as np
 import pytest
 
-from longform.chunking.micro_chunk import MicroChunk, Pcm
+from longform.audio import Pcm, Span
+from longform.chunking.micro_chunk import MicroChunk
 from longform.errors import InvariantError, ParameterError
 from longform.speech import engines
 from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import BACKENDS, close_engines, engine_factory, loaded_engine
 from longform.speech.language import LanguageTrack
-from longform.timeline import Span
 from tests.support.model_service import KEY, RunningService, service_process
 
 WELCOME = Path(__file__).resolve().parents[2] / "examples" / "welcome.flac"

@@ -9,16 +9,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from longform.audio import Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.settings import Settings
+from longform.speech.decode_quality import Scores
 from longform.speech.devices import load_whisper_model, seeded_model
 from longform.speech.engine import DecodeOptions
 from longform.speech.fallback import Ladder
-from longform.speech.lanes import LaneShape
-from longform.speech.verdict import Scores
+from longform.speech.replicas import LaneShape
 from longform.speech.weights import resolve
 from longform.speech.whisper_windows import Hypothesis, WhisperWindows
-from longform.timeline import Span
 
 OPTIONS = DecodeOptions()
 

@@ -8,18 +8,11 @@ from faster_whisper.feature_extractor import FeatureExtractor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import SAMPLE_RATE_HZ, Pcm
 from longform.errors import EnvironmentFaultError
-from longform.speech.features import (
-    MEL_RANGE,
-    NUM_FRAMES,
-    SAMPLES_PER_FRAME,
-    Features,
-    _torch_has_cuda,
-    choose_features,
-)
-from longform.speech.log_mel_numpy import NumpyFeatures
-from longform.timeline import SAMPLE_RATE_HZ
+from longform.speech.features.choose import _torch_has_cuda, choose_features
+from longform.speech.features.numpy_features import NumpyFeatures
+from longform.speech.features.protocol import MEL_RANGE, NUM_FRAMES, SAMPLES_PER_FRAME, Features
 
 TOLERANCE = 1e-4
 WINDOW_SAMPLES = 30 * SAMPLE_RATE_HZ
@@ -155,12 +148,12 @@ def test_numpy_is_taken_on_a_cpu() -> None:
 
 def test_numpy_is_taken_beside_a_gpu_that_torch_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without torch, or with a torch that has no CUDA, 'auto' goes on with numpy."""
-    monkeypatch.setattr("longform.speech.features._torch_has_cuda", lambda: False)
+    monkeypatch.setattr("longform.speech.features.choose._torch_has_cuda", lambda: False)
     assert isinstance(choose_features("auto", "cuda", FeatureExtractor()), NumpyFeatures)
 
 
 def test_torch_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for torch where it is missing says how to install it and how to do without."""
-    monkeypatch.setattr("longform.speech.features.find_spec", lambda name: None)
+    monkeypatch.setattr("longform.speech.features.choose.find_spec", lambda name: None)
     with pytest.raises(EnvironmentFaultError, match=r"longform\[gpu\].*LONGFORM_FEATURES=numpy"):
         choose_features("torch", "cpu", FeatureExtractor())

@@ -9,16 +9,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from longform.audio import SAMPLE_RATE_HZ, Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import faster_whisper_engine
+from longform.speech.decode_quality import Scores
 from longform.speech.engine import DecodeOptions, MicroRequest
 from longform.speech.faster_whisper_engine import FasterWhisperEngine
-from longform.speech.lanes import LaneShape
 from longform.speech.language import LanguageTrack
+from longform.speech.replicas import LaneShape
 from longform.speech.segmentation import TimedWord
-from longform.speech.verdict import Scores
 from longform.speech.whisper_windows import Hypothesis
-from longform.timeline import SAMPLE_RATE_HZ, Span
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.corpus import decode, read_manifest, utterances
 from benchmarks.systems import longform_output
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 from longform.params import TranscribeParams
 from longform.speech.engines import close_engines
 from tests.conftest import WELCOME

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from longform.audio import Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.errors import (
     EngineUnavailableError,
@@ -19,8 +20,6 @@ from longform.errors import (
 )
 from longform.params import TranscribeParams
 from longform.settings import Settings, with_overrides
-from longform.speech import remote_client
-from longform.speech.chunk_wire import ANSWER_FIELD, ChunkAnswer, ChunkNote, from_wav
 from longform.speech.engine import (
     DecodeOptions,
     EngineSpec,
@@ -31,8 +30,9 @@ from longform.speech.engine import (
 from longform.speech.engine_choice import choose_engine
 from longform.speech.engines import spec_identity
 from longform.speech.language import LanguageTrack
-from longform.speech.remote_engine import RemoteEngine, create
-from longform.timeline import Span
+from longform.speech.remote import client
+from longform.speech.remote.chunk_protocol import ANSWER_FIELD, ChunkAnswer, ChunkNote, from_wav
+from longform.speech.remote.remote_engine import RemoteEngine, create
 from longform.transcript.segment import Segment
 from tests.support.speech_server import Answer, SpeechServer, speech_server
 
@@ -43,7 +43,7 @@ TEXT = Answer({"text": "Hello there."})
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_client, "BACKOFF_BASE_SEC", 0.001)
+    monkeypatch.setattr(client, "BACKOFF_BASE_SEC", 0.001)
     monkeypatch.setenv("LONGFORM_ENGINE_API_KEY", KEY)
 
 
@@ -163,11 +163,11 @@ def test_what_may_pass_is_tried_again(passing: Answer) -> None:
 def test_retry_after_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause is the one that was asked for, up to a bound."""
     pauses: list[float] = []
-    monkeypatch.setattr(remote_client.time, "sleep", pauses.append)
+    monkeypatch.setattr(client.time, "sleep", pauses.append)
     busy = [Answer({}, status=429, headers={"Retry-After": wait}) for wait in ("7", "9999")]
     with speech_server(*busy, TEXT) as server:
         ask(engine_at(server))
-    assert pauses == [7.0, remote_client.BACKOFF_MAX_SEC]
+    assert pauses == [7.0, client.BACKOFF_MAX_SEC]
 
 
 @pytest.mark.parametrize(
@@ -196,12 +196,12 @@ def test_what_is_final(answer: Answer, kind: type[LongformError], hint: str) -> 
         ask(engine_at(server))
     assert "\n" not in str(raised.value)
     assert KEY not in str(raised.value)
-    assert len(server.asked) == (1 if issubclass(kind, InputError) else remote_client.MAX_ATTEMPTS)
+    assert len(server.asked) == (1 if issubclass(kind, InputError) else client.MAX_ATTEMPTS)
 
 
 def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that takes a chunk and says nothing is given up on, without asking it again."""
-    monkeypatch.setattr(remote_client, "ANSWER_TIMEOUT_SEC", 0.2)
+    monkeypatch.setattr(client, "ANSWER_TIMEOUT_SEC", 0.2)
     over = threading.Event()
     with speech_server(Answer({}, late=over)) as server:
         with pytest.raises(EngineUnavailableError, match="did not answer"):
@@ -339,4 +339,4 @@ def test_the_key_is_shown_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 @pytest.mark.parametrize("url", ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"])
 def test_the_base_of_the_api(url: str) -> None:
     """With or without /v1, an address leads to the same API."""
-    assert remote_client.service_url(url) == "http://h:1/v1"
+    assert client.service_url(url) == "http://h:1/v1"

@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longform.audio import SAMPLE_RATE_HZ, Span
 from longform.speech.segmentation import (
     PAUSE_SAMPLES,
     TimedWord,
     fit_to_speech,
     split_words,
 )
-from longform.timeline import SAMPLE_RATE_HZ, Span
 
 SECOND = SAMPLE_RATE_HZ
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from longform.speech.encoded_windows import EncodedWindows
-from longform.speech.lanes import Lanes, LaneShape
+from longform.speech.replicas import Lanes, LaneShape
 from longform.speech.whisper_windows import WhisperWindows
 
 NUM_POSITIONS = 1_500

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 from tests.media.conftest import ffmpeg_binaries
 
 CHIRP_SEC = 0.12

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longform.speech.engine import DecodeOptions, EngineSpec, MicroRequest, MicroResult
-from longform.speech.out_of_memory import FittingEngine
+from longform.speech.oom_fallback import FittingEngine
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.scripted_engine import create as create_scripted
 

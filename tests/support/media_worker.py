@@ -22,14 +22,12 @@ from pathlib import Path
 
 import psutil
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import SAMPLE_RATE_HZ, Pcm, Span
 from longform.errors import LongformError
-from longform.media.damage import DamageReport
-from longform.media.extract import extract_all, extract_window
-from longform.media.recording import Recording
-from longform.plan import open_recording
+from longform.media.decode.extract import extract_all, extract_window
+from longform.media.model import DamageReport, Recording
+from longform.pipeline.planning import open_recording
 from longform.settings import Settings
-from longform.timeline import SAMPLE_RATE_HZ, Span
 from tests.conftest import REPO_ROOT
 
 WINDOW_SAMPLES = 300 * SAMPLE_RATE_HZ

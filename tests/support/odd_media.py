@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from longform.media.decoder import find_ffmpeg
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.support.wav_file import chunk, tone, wav
 
 Make = Callable[["Kitchen"], bytes]
@@ -291,7 +291,7 @@ def riff(*chunks: bytes, size: int | None = None, name: bytes = b"RIFF") -> byte
 
 def main() -> None:
     """Write every file into the folder that is named."""
-    from tests.odd_media.cases import CASES
+    from tests.odd_media.odd_cases import CASES
 
     folder = Path(sys.argv[1])
     kitchen = Kitchen(folder / "ingredients", find_ffmpeg(None))

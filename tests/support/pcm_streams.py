@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 from longform.chunking.vad import CONTEXT_SAMPLES, Float32, State
 
 # Amplitudes of int16 noise, and the probability of speech that the stand-in gives them.

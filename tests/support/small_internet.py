@@ -8,7 +8,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from longform.media.addresses import denial
+from longform.net.ip_policy import denial
 
 PUBLIC_ADDRESS = "93.184.216.34"
 PUBLIC_NAME = "public.example"

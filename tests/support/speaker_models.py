@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from longform.timeline import SAMPLE_RATE_HZ
+from longform.audio import SAMPLE_RATE_HZ
 
 FRAME_SAMPLES = 270
 SEGMENTATION = {

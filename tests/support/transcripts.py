@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
+from longform.audio import SAMPLE_RATE_HZ
 from longform.params import TranscribeParams
-from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
 from longform.transcript.segment import Interval, Segment, Word
 

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import Pcm
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longform.timeline import Span, require_tiling
+from longform.audio import Span, require_tiling
 from longform.transcript.channels import ChannelChunks, join_channels
 from longform.transcript.join import FailedSpan, join
 from longform.transcript.segment import ChunkResult, Interval, Segment

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longform.audio import Span, require_tiling
 from longform.errors import InvariantError
-from longform.timeline import Span, require_tiling
 from longform.transcript.coverage import join_coverage, overlaid
 from longform.transcript.segment import CoverageKind, Interval
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longform.audio import SAMPLE_RATE_HZ, to_samples
 from longform.errors import ParameterError
 from longform.params import SubtitleParams, parse_params
-from longform.timeline import SAMPLE_RATE_HZ, to_samples
 from longform.transcript.cues import Cue, to_cues
 from longform.transcript.segment import Segment, Word
-from longform.transcript.timed_text import bare, display_width, pieces
+from longform.transcript.text_pieces import bare, display_width, pieces
 from tests.support.transcripts import output_of, segment_lists, segment_of
 
 DEFAULT = SubtitleParams()

@@ -10,14 +10,14 @@ import pysubs2
 import pytest
 from hypothesis import given
 
+from longform.audio import SAMPLE_RATE_HZ
 from longform.params import SubtitleParams
-from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.cues import to_cues
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.segment import Segment, Word
-from longform.transcript.timed_text import bare
+from longform.transcript.text_pieces import bare
 from tests.support.transcripts import HOSTILE, output_of, segment_lists, segment_of
 
 CLOCK = r"(\d\d):(\d\d):(\d\d)[,.](\d\d\d)"

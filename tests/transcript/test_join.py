@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longform.audio import Span
 from longform.errors import InvariantError
-from longform.timeline import Span
 from longform.transcript.join import FailedSpan, join
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
 

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 
-from longform.timeline import SAMPLE_RATE_HZ, to_samples
+from longform.audio import SAMPLE_RATE_HZ, to_samples
 from longform.transcript.output import TranscribeOutput, to_output
 from longform.transcript.segment import Interval, Segment
 from tests.support.transcripts import output_of, provenance, segment_lists, segment_of

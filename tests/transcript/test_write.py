@@ -16,9 +16,9 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from longform.errors import OutputError, ParameterError
+from longform.storage.folder import open_place
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
-from longform.transcript.output_place import open_place
 from longform.transcript.write import check_writable, write_outputs
 from tests.support.s3_server import BUCKET
 from tests.support.transcripts import output_of, segment_of

@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from cli.exit_codes import INCOMPLETE
-from infra.server import ensure_server, stop_server
-from longform.media.decoder import find_ffmpeg
+from infra.prefect_server import ensure_server, stop_server
+from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.ui.conftest import Scene, Shell, make_scene
 from tests.ui.prefect_pages import PrefectPages, prefect_pages

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from longform.transcript.formats.diarized_json import DiarizedJsonFormat
-from longform.transcript.formats.format import Format
 from longform.transcript.formats.html_format import HtmlFormat
 from longform.transcript.formats.json_format import JsonFormat
+from longform.transcript.formats.rendering import Format
 from longform.transcript.formats.srt import SrtFormat
 from longform.transcript.formats.tsv import TsvFormat
 from longform.transcript.formats.txt import TxtFormat

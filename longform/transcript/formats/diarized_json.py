@@ -4,7 +4,7 @@ import json
 import math
 
 from longform.transcript.formats.rendering import Rendering
-from longform.transcript.voice import voice
+from longform.transcript.speaker_label import voice
 
 
 class DiarizedJsonFormat:

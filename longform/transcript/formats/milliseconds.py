@@ -1,6 +1,6 @@
 """Whole milliseconds, which is as fine as subtitle files go."""
 
-from longform.timeline import SAMPLE_RATE_HZ, to_samples
+from longform.audio import SAMPLE_RATE_HZ, to_samples
 
 _SAMPLES_PER_MS = SAMPLE_RATE_HZ // 1_000
 

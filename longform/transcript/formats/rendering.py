@@ -1,16 +1,26 @@
 """A transcript on its way into files: what several formats need of it is made once."""
 
-from __future__ import annotations
-
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from longform.timeline import to_samples
+from longform.audio import to_samples
 from longform.transcript.cues import Cue, to_cues
 from longform.transcript.output import TranscribeOutput
 
-if TYPE_CHECKING:
-    from longform.transcript.formats.format import Format
+# The format protocol: a transcript in, the text of a file out.
+
+
+class Format(Protocol):
+    """One kind of transcript file. Implementations hold no state."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the file's name, with its dot."""
+        ...
+
+    def render(self, rendering: "Rendering") -> str:
+        r"""Return the whole file; lines end in `\n`."""
+        ...
 
 
 class Rendering:

@@ -3,7 +3,7 @@
 from longform.transcript.formats.milliseconds import to_ms
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import OutputSegment
-from longform.transcript.voice import prefixed
+from longform.transcript.speaker_label import prefixed
 
 
 class TsvFormat:

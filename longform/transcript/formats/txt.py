@@ -1,7 +1,7 @@
 """Plain text: one segment per line."""
 
 from longform.transcript.formats.rendering import Rendering
-from longform.transcript.voice import prefixed
+from longform.transcript.speaker_label import prefixed
 
 
 class TxtFormat:

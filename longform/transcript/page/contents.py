@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from longform.timeline import to_samples, to_seconds
+from longform.audio import to_samples, to_seconds
 from longform.transcript.output import OutputSegment, TranscribeOutput
 from longform.transcript.page.page_data import mean_probability, shown_text
 from longform.transcript.segment import Interval
-from longform.transcript.voice import voice
+from longform.transcript.speaker_label import voice
 
 BLOCK_ROWS = 20  # rows laid out together: about a screen, so that far ones cost nothing
 QUIET_SEC = 10.0  # seconds; a longer stretch without speech gets a line of its own

@@ -11,7 +11,7 @@ from importlib.resources import files as package_files
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from longform.media.policy import scheme_of
+from longform.net.policy import scheme_of
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page.contents import blocks, doubtful, figures, headline, provenance
 from longform.transcript.page.page_data import page_data

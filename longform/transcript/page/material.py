@@ -5,9 +5,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from longform.chunking.micro_chunk import Pcm
+from longform.audio import SAMPLE_RATE_HZ, Pcm
 from longform.params import FrozenModel
-from longform.timeline import SAMPLE_RATE_HZ
 from longform.transcript.segment import ChunkResult
 
 PEAK_SAMPLES = SAMPLE_RATE_HZ // 10  # samples per bar of the waveform: 36,000 bars an hour

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from longform.timeline import SAMPLE_RATE_HZ, to_seconds
+from longform.audio import SAMPLE_RATE_HZ, to_seconds
 from longform.transcript.output import OutputSegment, TranscribeOutput
 from longform.transcript.page.material import PEAK_SAMPLES
 

@@ -1,0 +1,289 @@
+"""The Prefect server of a laptop: one real server, started when no other is configured.
+
+A process without `PREFECT_API_URL` would start a short-lived server of its own, and so would
+every Dask worker.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from filelock import FileLock
+
+from infra.prefect_api import (
+    LOOPBACK_HOST,
+    ServerAddress,
+    answers,
+    configured_address,
+    require_answer,
+)
+from longform.errors import EnvironmentFaultError
+from longform.params import FrozenModel
+
+# The process of our own Prefect server: started, recognised, ended.
+
+
+STOP_TIMEOUT_SEC = 15.0
+START_TIME_TOLERANCE_SEC = 2.0  # start times move with the clock that they are computed from
+LOG_TAIL_LINES = 3
+STATE_FILE = "server.json"
+LOG_FILE = "server.log"
+BATCH_SIZE = 500  # events that are written together
+FLUSH_SEC = 1  # that an event waits for others, in seconds; Prefect wants a whole number
+# How often the server looks for what hardly ever happens on one machine. At Prefect's 5 s, a server
+# with nothing to do took a seventh more CPU.
+LOOK_SEC = 20
+APPLICATION = "infra.prefect_server_app:create_app"
+
+
+class ServerState(FrozenModel):
+    """What is kept about our server, in a file.
+
+    The start time tells its process from a later one that got the same id.
+    """
+
+    pid: int
+    started_at_unix_sec: float
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        """The root of the server, which is also the address of its pages."""
+        return f"http://{LOOPBACK_HOST}:{self.port}"
+
+    def address(self, home: Path) -> ServerAddress:
+        """Return where the server answers; `home` is the folder that holds this state."""
+        return ServerAddress(
+            api_url=f"{self.base_url}/api", ui_url=self.base_url, prefect_home=home / "prefect"
+        )
+
+    def process(self) -> psutil.Process | None:
+        """Return the server's process, or None where it has ended."""
+        try:
+            process = psutil.Process(self.pid)
+            ended = process.status() == psutil.STATUS_ZOMBIE
+            drift_sec = abs(process.create_time() - self.started_at_unix_sec)
+        except psutil.NoSuchProcess:
+            return None
+        return None if ended or drift_sec > START_TIME_TOLERANCE_SEC else process
+
+
+def start_process(home: Path, application: str = APPLICATION) -> ServerState:
+    """Start the server in the background, in a session of its own, and note it in `home`."""
+    port = _free_port()
+    # As `prefect server start --background` does it, without the process in between.
+    command = [sys.executable, "-m", "uvicorn", "--factory", application]
+    command += ["--host", LOOPBACK_HOST, "--port", str(port), "--timeout-keep-alive", "30"]
+    command += ["--timeout-graceful-shutdown", "5", "--log-level", "warning"]
+    with (home / LOG_FILE).open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=home,
+            env=os.environ | _server_environment(home, port),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal must not reach it
+        )
+    created = psutil.Process(process.pid).create_time()
+    state = ServerState(pid=process.pid, started_at_unix_sec=created, port=port)
+    _write_state(home, state)
+    return state
+
+
+def _server_environment(home: Path, port: int) -> dict[str, str]:
+    address = ServerState(pid=0, started_at_unix_sec=0, port=port).address(home)
+    return address.environment() | {
+        "PREFECT__SERVER_FINAL": "1",  # as `prefect server start` sets it: one app per process
+        "PREFECT_UI_API_URL": address.api_url,  # the pages would ask port 4200 otherwise
+        "PREFECT_UI_STATIC_DIRECTORY": str(home / "prefect" / "ui"),
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # Task runs come as events. By default each is a transaction of its own.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": str(BATCH_SIZE),
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": str(FLUSH_SEC),
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": str(BATCH_SIZE),
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": str(FLUSH_SEC),
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": str(LOOK_SEC),
+        "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": str(LOOK_SEC),
+        "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": str(LOOK_SEC),
+        "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": f"PT{LOOK_SEC}S",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def end_process(process: psutil.Process) -> None:
+    """End the server and wait until it is gone.
+
+    Raises:
+        EnvironmentFaultError: it belongs to another user.
+    """
+    try:
+        process.terminate()
+        process.wait(STOP_TIMEOUT_SEC)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(STOP_TIMEOUT_SEC)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.AccessDenied as error:
+        raise EnvironmentFaultError(
+            f"the Prefect server (process {process.pid}) is another user's: stop it as that user"
+        ) from error
+
+
+def read_state(home: Path) -> ServerState | None:
+    """Return what is noted in `home`, or None where nothing readable is."""
+    try:
+        return ServerState.model_validate_json((home / STATE_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None  # no server yet, or a file of another version: start anew
+
+
+def _write_state(home: Path, state: ServerState) -> None:
+    draft = home / f"{STATE_FILE}.{os.getpid()}"
+    draft.write_text(state.model_dump_json())
+    draft.replace(home / STATE_FILE)
+
+
+def forget_state(home: Path) -> None:
+    """Remove the note."""
+    (home / STATE_FILE).unlink(missing_ok=True)
+
+
+def log_tail(home: Path) -> str:
+    """Return the last lines of the server's log in one line, with the place of the whole."""
+    path = home / LOG_FILE
+    try:
+        lines = path.read_text(errors="replace").split("\n")
+    except OSError:
+        return f"no log in {path}"
+    tail = [line.strip() for line in lines if line.strip()][-LOG_TAIL_LINES:]
+    return f"{' | '.join(tail) or 'nothing logged'} (all of it in {path})"
+
+
+START_TIMEOUT_SEC = 120.0  # 9 s when it makes its database, 4 s later, far more on a busy machine
+POLL_SEC = 0.1
+PORT_ATTEMPTS = 3  # another process may take a free port before the server binds it
+LOCK_FILE = "server.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """What `longform server status` shows."""
+
+    address: ServerAddress | None
+    running: bool  # it answers
+    pid: int | None  # None where the server is not ours
+
+
+@dataclass(frozen=True, slots=True)
+class PendingServer:
+    """A server that may still be starting: other imports can be done meanwhile."""
+
+    address: ServerAddress
+    state: ServerState | None  # None where the server is not ours
+    home: Path
+
+    @property
+    def is_starting(self) -> bool:
+        """It is ours, and does not answer yet."""
+        return self.state is not None and not answers(self.address.api_url)
+
+    def wait(self) -> ServerAddress:
+        """Wait until the server answers and return its address.
+
+        Raises:
+            EnvironmentFaultError: it ended, or did not answer in time; with the end of its log.
+        """
+        if self.state is None:
+            require_answer(self.address)
+            return self.address
+        deadline = time.monotonic() + START_TIMEOUT_SEC
+        while self.is_starting:
+            if self.state.process() is None:
+                raise EnvironmentFaultError(f"the Prefect server ended: {log_tail(self.home)}")
+            if time.monotonic() > deadline:
+                raise EnvironmentFaultError(
+                    f"the Prefect server did not answer within {START_TIMEOUT_SEC:.0f} s; "
+                    f"stop it with `longform server stop` and try again: {log_tail(self.home)}"
+                )
+            time.sleep(POLL_SEC)
+        return self.address
+
+
+def ensure_server(home: Path) -> ServerAddress:
+    """Return a Prefect server that answers: the configured one, else ours under `home`.
+
+    Raises:
+        EnvironmentFaultError: there is none and none can be started; the message says why.
+    """
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        try:
+            return begin_server(home).wait()
+        except EnvironmentFaultError:
+            # Only a lost race for the port is worth another attempt.
+            if attempt == PORT_ATTEMPTS or "address already in use" not in log_tail(home):
+                raise
+    raise AssertionError("unreachable")
+
+
+def begin_server(home: Path) -> PendingServer:
+    """Start our server, unless one is configured or running already; do not wait for it.
+
+    Raises:
+        EnvironmentFaultError: `home` cannot be written.
+    """
+    home = home.absolute()
+    if (address := configured_address(os.environ)) is not None:
+        return PendingServer(address=address, state=None, home=home)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / LOCK_FILE):
+            state = read_state(home)
+            if state is None or state.process() is None:
+                state = start_process(home)
+    except OSError as error:
+        raise EnvironmentFaultError(
+            f"cannot write {home} ({error.strerror}): set LONGFORM_HOME to a folder that can be"
+        ) from error
+    return PendingServer(address=state.address(home), state=state, home=home)
+
+
+def stop_server(home: Path) -> bool:
+    """End the server that was started under `home`, and no other; return whether there was one.
+
+    Raises:
+        EnvironmentFaultError: it belongs to another user.
+    """
+    home = home.absolute()
+    if read_state(home) is None:
+        return False
+    with FileLock(home / LOCK_FILE):
+        state = read_state(home)
+        process = state.process() if state else None
+        if process is not None:
+            end_process(process)
+        forget_state(home)
+    return process is not None
+
+
+def server_status(home: Path) -> ServerStatus:
+    """Say which server a run would use now, without starting one."""
+    home = home.absolute()
+    if (address := configured_address(os.environ)) is not None:
+        return ServerStatus(address=address, running=answers(address.api_url), pid=None)
+    state = read_state(home)
+    if state is None or state.process() is None:
+        return ServerStatus(address=None, running=False, pid=None)
+    address = state.address(home)
+    return ServerStatus(address=address, running=answers(address.api_url), pid=state.pid)

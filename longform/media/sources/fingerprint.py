@@ -1,0 +1,97 @@
+"""The identity of a recording: from its bytes, never from its address.
+
+Signed URLs change from day to day, and two files on one server can share an ETag (both
+observed), so neither the address nor a validator alone says what a recording is.
+"""
+
+import asyncio
+import hashlib
+from typing import BinaryIO
+
+from longform.media.model import BLOCK_BYTES
+from longform.media.range_reader import RangeReader
+
+SAMPLE_BYTES = 65_536  # bytes per sampled block
+NUM_SAMPLES = 16  # head, tail and 14 evenly between them; each begins a block of the cache
+WHOLE_BYTES = SAMPLE_BYTES * NUM_SAMPLES  # bytes; up to here everything is read: 1 MiB
+PARALLEL_READS = 4
+
+
+class ContentHash:
+    """sha256 over the length and the whole content; equal for every copy, wherever it lies."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.length_bytes = 0
+
+    def update(self, part: bytes) -> None:
+        """Take the next part of the content."""
+        self._digest.update(part)
+        self.length_bytes += len(part)
+
+    def hexdigest(self) -> str:
+        """Return the fingerprint of what was taken."""
+        return hashlib.sha256(
+            f"whole {self.length_bytes} {self._digest.hexdigest()}".encode()
+        ).hexdigest()
+
+
+def file_content(file: BinaryIO) -> ContentHash:
+    """Return what identifies an open local file, read to its end."""
+    content = ContentHash()
+    while part := file.read(WHOLE_BYTES):
+        content.update(part)
+    return content
+
+
+async def remote_fingerprint(reader: RangeReader, length_bytes: int, validator: str) -> str:
+    """Return the fingerprint of a source that is too far away to be read whole.
+
+    Small sources are read whole all the same, and then equal their local copies.
+    """
+    if length_bytes <= WHOLE_BYTES:
+        content = ContentHash()
+        content.update(await reader.read(0, length_bytes))
+        return content.hexdigest()
+    gate = asyncio.Semaphore(PARALLEL_READS)
+
+    async def sample(span: tuple[int, int]) -> bytes:
+        async with gate:
+            return await reader.read(*span)
+
+    spans = sample_spans(length_bytes)
+    samples = await asyncio.gather(*map(sample, spans))
+    digest = hashlib.sha256(f"sampled {length_bytes} {validator}\n".encode())
+    for (start, _), block in zip(spans, samples, strict=True):
+        digest.update(f"{start}\n".encode() + block)
+    return digest.hexdigest()
+
+
+def sample_spans(length_bytes: int) -> list[tuple[int, int]]:
+    """Return the sampled stretches, `[start, end)`: the head, the tail and evenly between.
+
+    Each begins a block of the cache, which will not fetch it again; the last block is taken
+    whole, so that it includes the last byte.
+    """
+    last = (length_bytes - 1) // BLOCK_BYTES
+    indices = {last * number // (NUM_SAMPLES - 1) for number in range(NUM_SAMPLES)}
+    return [
+        (
+            index * BLOCK_BYTES,
+            length_bytes if index == last else index * BLOCK_BYTES + SAMPLE_BYTES,
+        )
+        for index in sorted(indices)
+    ]
+
+
+def strong(etag: str | None) -> str | None:
+    """Return an ETag that promises equal bytes, or None (weak ETags promise less)."""
+    return etag if etag and not etag.startswith("W/") else None
+
+
+def validator(etag: str | None) -> str:
+    """Return what an ETag adds to a fingerprint; a weak one promises nothing about bytes.
+
+    Without its quotes, as some stores give it: an object has one identity by every way to it.
+    """
+    return (strong(etag) or "").strip('"')

@@ -1,0 +1,102 @@
+"""A macro chunk as a piece of work: what a worker is told, and where its audio comes from."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from longform.audio import Span, clock
+from longform.media.model import DamagedSpan, Recording
+from longform.media.sources import signed_urls
+from longform.media.sources.signed_urls import Entry
+from longform.media.spool import WorkFile
+from longform.params import FrozenModel, TranscribeParams
+from longform.speech.engine import DecodeOptions, EngineSpec
+from longform.speech.engine_choice import decode_options
+
+
+class WindowAudio(FrozenModel):
+    """Audio that the worker reads itself, from its own byte ranges of the source."""
+
+    kind: Literal["window"] = "window"
+    recording: Recording
+    open_ended: bool
+
+
+class SpooledAudio(FrozenModel):
+    """Audio that one sequential pass has already decoded into the work store."""
+
+    kind: Literal["spool"] = "spool"
+    file: WorkFile
+    damaged: tuple[DamagedSpan, ...] = ()
+
+
+class WholeAudio(FrozenModel):
+    """A whole recording as one macro chunk, decoded in one pass."""
+
+    kind: Literal["whole"] = "whole"
+    recording: Recording
+
+
+AudioSource = Annotated[WindowAudio | SpooledAudio | WholeAudio, Field(discriminator="kind")]
+
+
+class ChunkHeld(FrozenModel):
+    """Says, in the place of a result, that another run computes the chunk just now."""
+
+    key: str
+
+
+class MacroChunkJob(FrozenModel):
+    """Everything a worker needs for one macro chunk. It holds no audio.
+
+    `execution` tells one execution of a flow run from another one of the same run.
+    """
+
+    key: str
+    run_id: str
+    execution: str = ""
+    use_cache: bool = True
+    name: str
+    index: int
+    channel: int | None = None  # counted from 1, where channels are transcribed apart
+    start_sample: int
+    end_sample: int
+    guard_before_samples: int = 0
+    guard_after_samples: int = 0
+    audio: AudioSource
+    params: TranscribeParams
+    engine: EngineSpec
+    chunk_store_url: str
+
+    @property
+    def span(self) -> Span:
+        """The planned span."""
+        return Span(self.start_sample, self.end_sample)
+
+    @property
+    def address(self) -> Entry | None:
+        """What a process that has not opened the source must know to read the audio."""
+        if isinstance(self.audio, SpooledAudio):
+            return None
+        return signed_urls.entry(self.audio.recording.source.url)
+
+    @property
+    def heard_span(self) -> Span:
+        """The span with its guards: what is decoded."""
+        return Span(
+            self.start_sample - self.guard_before_samples,
+            self.end_sample + self.guard_after_samples,
+        )
+
+    @property
+    def options(self) -> DecodeOptions:
+        """How its micro chunks are decoded; a guard is told apart by the times of its words."""
+        options = decode_options(self.params)
+        is_guarded = self.guard_before_samples or self.guard_after_samples
+        return options.model_copy(update={"word_timestamps": True}) if is_guarded else options
+
+    @property
+    def label(self) -> str:
+        """Name for people: which recording, which stretch."""
+        channel = f" channel {self.channel}" if self.channel is not None else ""
+        return f"{self.name}{channel} {clock(self.start_sample)}-{clock(self.end_sample)}"
