@@ -58,11 +58,12 @@ fuzz: $(STAMP)  ## Decode 2,000 mutated recordings (ARGS="--count N --seed N --j
 chaos: $(STAMP)  ## Kill a job of 20 chunks at its persisted steps, with the table (ARGS="--count N --part 1/4")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-check: $(STAMP)  ## Lint, format, types, import contract
+check: $(STAMP)  ## Lint, format, types, import contract, file names
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run make format" >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/test_house.py
 
 format: $(STAMP)  ## Put the code into its one format
 	@$(BIN)/ruff check --fix --quiet --exit-zero .

@@ -28,8 +28,8 @@ from longform.audio import Span, to_samples
 from longform.media.decode.extract import extract_all, extract_window
 from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.media.gateway.gateway import running_gateway
-from longform.media.gateway.shared_blocks import discard_blocks
 from longform.media.model import Recording
+from longform.media.shared_blocks import discard_blocks
 from longform.params import TranscribeParams
 from longform.pipeline.planning import open_recording
 from longform.settings import Settings

@@ -16,7 +16,7 @@ from longform.params import TranscribeParams
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
-from longform.transcript.page.material import PEAK_SAMPLES, PageMaterial
+from longform.transcript.page_material import PEAK_SAMPLES, PageMaterial
 from longform.transcript.segment import Interval, Segment, Word
 
 WORDS_PER_HOUR = 10_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tests.support.prefect_api import ask_server
+from tests.support.prefect_reads import ask_server
 
 
 @dataclass(frozen=True, slots=True)

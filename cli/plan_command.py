@@ -62,7 +62,7 @@ def plan(
 
 
 async def _plan(media: str, settings: Settings, params: TranscribeParams) -> tuple[Recording, Plan]:
-    from longform.media.gateway.shared_blocks import discard_blocks
+    from longform.media.shared_blocks import discard_blocks
     from longform.media.sources.open import check_exists
     from longform.media.spool import open_workplace
     from longform.pipeline.planning import make_plan, open_recording

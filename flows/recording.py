@@ -12,8 +12,8 @@ from flows.progress import RecordingProgress
 from flows.run_cluster import RunCluster
 from longform.audio import clock
 from longform.errors import SourceChangedError
-from longform.media.gateway.shared_blocks import discard_blocks
 from longform.media.model import Recording, source_policy
+from longform.media.shared_blocks import discard_blocks
 from longform.media.spool import Workplace
 from longform.params import TranscribeParams
 from longform.pipeline.recording_run import Run
@@ -22,7 +22,7 @@ from longform.speakers.diarize import load_diarizer
 from longform.speakers.turns import Turn
 from longform.speech.engine import EngineSpec
 from longform.transcript.output import TranscribeOutput
-from longform.transcript.page.material import NO_MEDIA
+from longform.transcript.page_material import NO_MEDIA
 from tasks.stages import (
     attach_recording,
     choose_engine,

@@ -41,7 +41,7 @@ from longform.transcript import write
 from longform.transcript.channels import ChannelChunks
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page import recording_link
-from longform.transcript.page.material import PageMedia
+from longform.transcript.page_material import PageMedia
 from longform.transcript.segment import ChunkResult
 from longform.webhook import deliver as webhook
 from longform.webhook.deliver import WebhookTarget

@@ -20,7 +20,7 @@ from longform.speech.engines import spec_identity
 from longform.storage.records import RecordStore
 from longform.transcript.channels import ChannelChunks, join_channels
 from longform.transcript.output import Provenance, TranscribeOutput, to_output
-from longform.transcript.page.material import NO_MEDIA, PageMedia, page_material
+from longform.transcript.page_material import NO_MEDIA, PageMedia, page_material
 from longform.transcript.segment import ChunkResult, Segment
 
 # What else decides on a transcript: these decode the audio and find the speech in it.

@@ -15,7 +15,6 @@ from contextlib import aclosing
 from longform.audio import Pcm
 from longform.chunking.micro import micro_chunker
 from longform.chunking.micro_chunk import MicroChunk
-from longform.company import COMPANY
 from longform.errors import ChunkQuarantinedError
 from longform.media.decode.extract import extract_all, extract_window
 from longform.media.model import DamageReport
@@ -30,6 +29,7 @@ from longform.pipeline.chunk_job import (
     WindowAudio,
 )
 from longform.pipeline.chunk_result import HeardMicro, to_chunk_result
+from longform.pipeline.company import COMPANY
 from longform.pipeline.second_pass import hear_again
 from longform.runs.progress_events import ChunkBegun, ChunkEvent, MicroDone
 from longform.settings import Settings
@@ -38,7 +38,7 @@ from longform.speech.engine import MicroResult
 from longform.speech.engine_choice import worker_engine
 from longform.speech.unheard_speech import unheard
 from longform.transcript.coverage import overlaid
-from longform.transcript.page.material import Peaks
+from longform.transcript.page_material import Peaks
 from longform.transcript.segment import ChunkResult, Interval
 
 OnChunkEvent = Callable[[ChunkEvent], None]

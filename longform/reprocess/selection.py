@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from longform.errors import LongformError, ParameterError
-from longform.media.gateway.shared_blocks import discard_blocks
+from longform.media.shared_blocks import discard_blocks
 from longform.media.sources.open import open_source
 from longform.params import TranscribeParams
 from longform.reprocess.batch_report import FileRecord

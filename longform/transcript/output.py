@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from longform.audio import to_seconds
 from longform.params import FrozenModel, Task, TranscribeParams
 from longform.transcript.languages import bcp47_key, language_name, writes_spaces
-from longform.transcript.page.material import NO_MATERIAL, PageMaterial
+from longform.transcript.page_material import NO_MATERIAL, PageMaterial
 from longform.transcript.segment import (
     CoverageKind,
     DecodePath,

@@ -18,7 +18,7 @@ from infra.prefect_api import ServerAddress
 from longform.settings import Settings
 from tests.chaos import kill_points
 from tests.conftest import REPO_ROOT
-from tests.support.prefect_api import ask_server
+from tests.support.prefect_reads import ask_server
 from tests.support.scripted_engine import SCRIPT_VARIABLE
 
 ENGINE = "tests.support.scripted_engine:create"

@@ -17,7 +17,7 @@ import pytest
 from infra.prefect_api import ServerAddress
 from tests.cli.conftest import PATIENCE_SEC, clean_environment
 from tests.conftest import WELCOME
-from tests.support.prefect_api import ask_server
+from tests.support.prefect_reads import ask_server
 
 pytestmark = pytest.mark.server
 

@@ -21,7 +21,7 @@ from infra.prefect_api import ServerAddress
 from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
-from tests.support.prefect_api import ask_server
+from tests.support.prefect_reads import ask_server
 from tests.support.webhook_receiver import Receiver, webhook_receiver
 
 pytestmark = pytest.mark.server

@@ -17,7 +17,7 @@ import pytest
 from longform.media.decode.ffmpeg_args import find_ffmpeg
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.flows.conftest import Stage
-from tests.support.prefect_api import ask_server
+from tests.support.prefect_reads import ask_server
 from tests.support.processes import lives
 from tests.support.range_server import range_server
 

@@ -13,7 +13,7 @@ from deployments.variables import variables
 from infra.prefect_api import ServerAddress
 from longform.settings import Settings
 from tests.conftest import REPO_ROOT
-from tests.support.prefect_api import ask_server
+from tests.support.prefect_reads import ask_server
 
 pytestmark = pytest.mark.server
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longform.errors import ContentChangedError, SourceUnavailableError
-from longform.media.gateway.block_cache import BlockCache, CacheLimits
-from longform.media.gateway.shared_blocks import open_block_store
+from longform.media.block_cache import BlockCache, CacheLimits
 from longform.media.model import Sample, sample_digest
+from longform.media.shared_blocks import open_block_store
 
 CONTENT = random.Random(3).randbytes(1_000)
 

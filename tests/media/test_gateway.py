@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from longform.errors import SourceChangedError, SourceStalledError, SourceUnavailableError
-from longform.media.gateway.block_cache import LEAD_BYTES
+from longform.media.block_cache import LEAD_BYTES
 from longform.media.gateway.gateway import running_gateway, serve
 from longform.media.model import BLOCK_BYTES
 from longform.media.sources.open import open_source

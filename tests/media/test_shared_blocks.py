@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from longform.media.gateway import shared_blocks
-from longform.media.gateway.shared_blocks import Block, BlockStore, discard_blocks, open_block_store
+from longform.media import shared_blocks
+from longform.media.shared_blocks import Block, BlockStore, discard_blocks, open_block_store
 
 BLOCK = Block(b"before", bytes(range(256)) * 10)
 

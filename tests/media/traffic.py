@@ -11,9 +11,9 @@ from pathlib import Path
 from longform.audio import Pcm, Span
 from longform.chunking.macro import nominal_boundaries
 from longform.media.decode.extract import extract_all, extract_window
-from longform.media.gateway.shared_blocks import discard_blocks
 from longform.media.model import Recording
 from longform.media.probe.probe import probe
+from longform.media.shared_blocks import discard_blocks
 from longform.media.sources.open import open_source
 from longform.net.policy import SourcePolicy
 from longform.params import TranscribeParams

@@ -8,7 +8,7 @@ import numpy as np
 
 from longform.audio import SAMPLE_RATE_HZ
 from longform.transcript.output import TranscribeOutput, to_output
-from longform.transcript.page.material import NO_MEDIA, PageMaterial, PageMedia, Peaks
+from longform.transcript.page_material import NO_MEDIA, PageMaterial, PageMedia, Peaks
 from longform.transcript.segment import Interval, Segment, Word
 from tests.support.transcripts import provenance
 

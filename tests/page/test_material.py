@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longform.transcript.page.material import (
+from longform.transcript.page_material import (
     PEAK_SAMPLES,
     PageMedia,
     Peaks,

@@ -12,7 +12,7 @@ import pytest
 from infra.prefect_api import ServerAddress
 from tests.conftest import REPO_ROOT, WELCOME
 from tests.page.conftest import chromium  # noqa: F401  (the same browser)
-from tests.support.prefect_api import ask_server
+from tests.support.prefect_reads import ask_server
 
 COMMAND_TIMEOUT_SEC = 600.0  # for what takes 20 s on a machine that is not busy
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from longform.errors import InvariantError, LongformError
-from longform.media.gateway.block_cache import BlockCache, CacheLimits, remote_cache
+from longform.media.block_cache import BlockCache, CacheLimits, remote_cache
 from longform.media.gateway.http_server import HEADER_BYTES, serve_connection
 from longform.media.model import Source
 from longform.media.sources.open import open_reader

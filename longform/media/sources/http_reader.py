@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 
 import httpx
 
@@ -31,10 +30,23 @@ PROGRESS_PARTS = 16  # a try that brings so small a part of what was asked for c
 _RESIZED = re.compile(r"bytes \*/(\d+)$")
 
 
-class HttpReader:
-    """Reads byte ranges, and resumes where a connection was cut."""
+Reopen = Callable[[str], Awaitable[Source]]  # pins what is at a new link, as the old one was
 
-    def __init__(self, source: Source, policy: SourcePolicy, address: RemoteAddress) -> None:
+
+class HttpReader:
+    """Reads byte ranges, and resumes where a connection was cut.
+
+    Args:
+        source: what is read.
+        policy: the rules of requests.
+        address: where it is, for now.
+        reopen: opens a new link once the old one has expired.
+    """
+
+    def __init__(
+        self, source: Source, policy: SourcePolicy, address: RemoteAddress, reopen: Reopen
+    ) -> None:
+        self._reopen = reopen
         self._source = source
         self._policy = policy
         self._address = address
@@ -104,14 +116,11 @@ class HttpReader:
             SourceExpiredError: there is none.
             SourceChangedError: it leads elsewhere.
         """
-        from longform.media.sources.http_source import open_source
-
         async with self._renewing:
             if self._address.url != failed:  # another read has been here meanwhile
                 return
             url = await refreshed(self._source.url, failed, self._policy, reason)
-            apart = self._policy.model_copy(update={"require_range": True, "block_dir": None})
-            renewed = await open_source(url, apart, Path())
+            renewed = await self._reopen(url)
             pinned = (self._source.length_bytes, self._source.etag, self._source.fingerprint)
             if (renewed.length_bytes, renewed.etag, renewed.fingerprint) != pinned:
                 raise SourceReplacedError(

@@ -17,10 +17,9 @@ from longform.errors import (
     RetryableError,
     SourceTooLargeError,
 )
-from longform.media.gateway.block_cache import pinned
 from longform.media.model import Source
 from longform.media.sources import fingerprint, signed_urls
-from longform.media.sources.fingerprint import ContentHash
+from longform.media.sources.fingerprint import ContentHash, pinned
 from longform.media.sources.http_reader import HttpReader
 from longform.media.sources.http_requests import RemoteAddress, content_length, content_range
 from longform.net.backoff import Patience
@@ -64,7 +63,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
             fingerprint="",
         )
         validator = fingerprint.validator(look.etag) or look.last_modified or ""
-        reader = HttpReader(source, policy, address)
+        reader = _reader(source, policy, address)
         return await pinned(source, reader, policy, validator, look.head)
     finally:
         await address.close()
@@ -74,7 +73,16 @@ def open_reader(source: Source, policy: SourcePolicy) -> HttpReader:
     """Return a reader of a pinned http(s) source."""
     url = signed_urls.full_address(source.url)
     may_expire = url != source.url or policy.url_refresh is not None
-    return HttpReader(source, policy, RemoteAddress(url, policy, may_expire=may_expire))
+    return _reader(source, policy, RemoteAddress(url, policy, may_expire=may_expire))
+
+
+def _reader(source: Source, policy: SourcePolicy, address: RemoteAddress) -> HttpReader:
+    apart = policy.model_copy(update={"require_range": True, "block_dir": None})
+
+    async def reopen(url: str) -> Source:
+        return await open_source(url, apart, Path())
+
+    return HttpReader(source, policy, address, reopen)
 
 
 async def _look(address: RemoteAddress, policy: SourcePolicy) -> _Look:

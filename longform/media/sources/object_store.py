@@ -13,10 +13,9 @@ from longform.errors import (
     SourceChangedError,
     SourceUnavailableError,
 )
-from longform.media.gateway.block_cache import pinned
 from longform.media.model import Source
 from longform.media.sources import signed_urls
-from longform.media.sources.fingerprint import validator
+from longform.media.sources.fingerprint import pinned, validator
 from longform.media.sources.object_client import ObjectClient, ObjectStatus
 from longform.net.backoff import Patience
 from longform.net.policy import SourcePolicy, redact, require_size, scheme_of, shown_name

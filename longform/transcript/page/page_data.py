@@ -7,7 +7,7 @@ from typing import Any
 
 from longform.audio import SAMPLE_RATE_HZ, to_seconds
 from longform.transcript.output import OutputSegment, TranscribeOutput
-from longform.transcript.page.material import PEAK_SAMPLES
+from longform.transcript.page_material import PEAK_SAMPLES
 
 _MS_PER_SEC = 1_000
 _UNKNOWN = -1  # percent; a word whose probability is not known

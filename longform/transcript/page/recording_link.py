@@ -4,7 +4,7 @@ from longform.errors import RetryableError, SourceError
 from longform.media.gateway.gateway import serve
 from longform.media.model import Recording
 from longform.net.policy import scheme_of
-from longform.transcript.page.material import EMBED_BYTES, NO_MEDIA, PageMedia, playable_mime
+from longform.transcript.page_material import EMBED_BYTES, NO_MEDIA, PageMedia, playable_mime
 
 
 async def attach_recording(recording: Recording) -> PageMedia:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from longform.company import Company
+from longform.pipeline.company import Company
 
 
 async def test_suspects_run_alone() -> None:

@@ -1,17 +1,14 @@
 """A block cache over a range reader: every block is fetched once, whoever asks for it."""
 
 import asyncio
-import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from longform.errors import ContentChangedError
-from longform.media.gateway.shared_blocks import Block, BlockStore, discard_blocks, open_block_store
 from longform.media.model import BLOCK_BYTES, Sample, Source, sample_digest
 from longform.media.range_reader import RangeReader
-from longform.media.sources.fingerprint import remote_fingerprint
-from longform.net.policy import SourcePolicy
+from longform.media.shared_blocks import Block, BlockStore, open_block_store
 
 CACHE_BLOCKS = 128  # blocks; 32 MiB per source
 READ_AHEAD_BLOCKS = 2  # blocks in flight ahead of a reader: 7 MB/s at a round trip of 0.1 s
@@ -240,59 +237,3 @@ def remote_cache(reader: RangeReader, source: Source, block_dir: str | None) -> 
         source.samples,
         source.shown,
     )
-
-
-# Pinning a remote source: what is read for its fingerprint is kept, and never fetched again.
-
-
-async def pinned(
-    source: Source, reader: RangeReader, policy: SourcePolicy, validator: str, head: bytes = b""
-) -> Source:
-    """Return a source with its fingerprint, and with samples that pin it by content.
-
-    Args:
-        source: what is known of it so far.
-        reader: reads it; it is closed.
-        policy: where blocks are shared.
-        validator: what the fingerprint includes beside length and samples.
-        head: its first bytes, where they have been read already.
-
-    Raises:
-        LongformError: whatever the reader raises.
-    """
-    source = source.model_copy(update={"blocks": secrets.token_hex(16)})
-    cache = remote_cache(reader, source, policy.block_dir)
-    sampler = BlockSampler(cache)
-    try:
-        if 0 < len(head) < source.length_bytes:
-            await cache.keep_head(0, Block(b"", head))
-        fingerprint = await remote_fingerprint(sampler, source.length_bytes, validator)
-    except BaseException:
-        discard_blocks(policy.block_dir, source.blocks)
-        raise
-    finally:
-        await sampler.close()
-    samples = tuple(sorted(sampler.samples, key=lambda sample: sample.start))
-    return source.model_copy(update={"fingerprint": fingerprint, "samples": samples})
-
-
-class BlockSampler:
-    """Reads through a cache, so that nothing is fetched again, and keeps `samples`."""
-
-    def __init__(self, cache: BlockCache) -> None:
-        self._cache = cache
-        self.samples: list[Sample] = []
-
-    async def read(self, start: int, end: int) -> bytes:
-        """Return the bytes `[start, end)`; those that begin a block become samples."""
-        data = await self._cache.sample(start, end)
-        step = self._cache.block_bytes
-        for first in range(start, end, step) if start % step == 0 else ():
-            part = data[first - start : first - start + step]
-            sample = Sample(start=first, end=first + len(part), digest=sample_digest(part))
-            self.samples.append(sample)
-        return data
-
-    async def close(self) -> None:
-        """Close the cache."""
-        await self._cache.close()
