@@ -99,13 +99,13 @@ def test_another_process_knows_what_it_was_told() -> None:
     script = """
 import pickle, sys
 from longform.errors import SourceExpiredError
-from longform.media import address_book
+from longform.media.sources import signed_urls
 sent = pickle.loads(sys.stdin.buffer.read())
 try:
-    address_book.full_address(sent.sealed)
+    signed_urls.full_address(sent.sealed)
 except SourceExpiredError:
-    address_book.enter(sent)
-    print(address_book.full_address(sent.sealed), end="")
+    signed_urls.enter(sent)
+    print(signed_urls.full_address(sent.sealed), end="")
 """
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -149,7 +149,7 @@ def test_a_lease_that_is_renewed_is_never_given_up(
 ) -> None:
     """Renewals make a lease young again, for observers on other machines too."""
     lease = HeldLease(folder, RUN, renew_sec=0.01)
-    monkeypatch.setattr(lease, "this_machine", lambda: "another machine")
+    monkeypatch.setattr("longform.storage.lease.this_machine", lambda: "another machine")
     try:
         for _ in range(3):
             age(tmp_path / RUN / LEASE_FILE, 2 * ABANDONED_AFTER_SEC)
