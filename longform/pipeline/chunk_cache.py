@@ -1,8 +1,4 @@
-"""The stores of what a run leaves for the next: chunk results and plans, under content keys.
-
-A record is JSON with a checksum, in a folder or under an fsspec URL. What is damaged, cut
-off or foreign reads as missing. Nothing is ever unpickled.
-"""
+"""Chunk results of earlier runs, and the keys under which they are found."""
 
 import json
 from hashlib import sha256
@@ -67,7 +63,7 @@ class ChunkStore:
     """Results of macro chunks; the root is a folder or an fsspec URL."""
 
     def __init__(self, root: str) -> None:
-        self._records = RecordStore(root, ChunkResult)
+        self._records = RecordStore(root, ChunkResult, "ChunkResult")
 
     def get(self, key: str) -> ChunkResult | None:
         """Return the result that was stored under `key`, if it is sound."""

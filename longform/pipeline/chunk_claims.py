@@ -78,7 +78,7 @@ class ChunkClaims:
     def __init__(self, root: str, ttl_sec: float = CLAIM_TTL_SEC) -> None:
         self._root = root.rstrip("/")
         self._ttl_sec = ttl_sec
-        self._deaths = RecordStore(f"{self._root}/{DEATHS}", ChunkDeaths)
+        self._deaths = RecordStore(f"{self._root}/{DEATHS}", ChunkDeaths, "ChunkDeaths")
 
     @asynccontextmanager
     async def hold(

@@ -165,4 +165,4 @@ def memory_notes(channels: Sequence[ChannelChunks]) -> tuple[str, ...]:
 
 def plan_store(store_url: str) -> RecordStore[Plan]:
     """Return the store of plans that lies beside the chunk results."""
-    return RecordStore(f"{store_url.rstrip('/')}/plans", Plan)
+    return RecordStore(f"{store_url.rstrip('/')}/plans", Plan, "Plan")

@@ -67,7 +67,7 @@ async def find_speakers(
         RetryableError: the source, the decoder or the diarizer failed.
         SourceError: the recording cannot be decoded.
     """
-    store = RecordStore(f"{store_url.rstrip('/')}/speakers", SpeakerTurns)
+    store = RecordStore(f"{store_url.rstrip('/')}/speakers", SpeakerTurns, "SpeakerTurns")
     key = speakers_key(recording, params, diarizer.identity)
     if use_cache and (kept := await asyncio.to_thread(store.get, key)) is not None:
         return kept

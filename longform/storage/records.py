@@ -1,4 +1,7 @@
-"""."""
+"""Records under content keys: JSON with a checksum, in a folder or an object store.
+
+What is damaged, cut off or foreign reads as missing. Nothing is ever unpickled.
+"""
 
 import json
 import logging
@@ -19,11 +22,19 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class RecordStore(Generic[Record]):
-    """Records of one model class, by key. Any number of processes may read and write it."""
+    """Records of one kind, by key. Any number of processes may read and write it.
 
-    def __init__(self, root: str, model: type[Record]) -> None:
+    Args:
+        root: a folder or an fsspec URL.
+        model: what a record is read into.
+        kind: part of every checksum, so it never changes: classes may be renamed, and the
+            records of earlier versions are still read.
+    """
+
+    def __init__(self, root: str, model: type[Record], kind: str) -> None:
         self._root = root.rstrip("/")
         self._model = model
+        self._kind = kind
 
     def get(self, key: str) -> Record | None:
         """Return a record, or None where there is none that can be trusted."""
@@ -77,8 +88,8 @@ class RecordStore(Generic[Record]):
         place.remove(name)
 
     def _checksum(self, key: str, payload: str) -> str:
-        # With key and class, so that a sound record in a wrong place counts as damaged.
-        return sha256("\n".join((self._model.__name__, key, payload)).encode()).hexdigest()
+        # With key and kind, so that a sound record in a wrong place counts as damaged.
+        return sha256("\n".join((self._kind, key, payload)).encode()).hexdigest()
 
     def _parse(self, content: bytes, key: str) -> Record:
         return self._model.model_validate_json(self._payload(content, key))

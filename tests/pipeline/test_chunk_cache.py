@@ -156,10 +156,10 @@ def test_a_sound_record_of_another_key_or_class_is_a_miss(tmp_path: Path) -> Non
     path = record_file(tmp_path)
     path.with_name(f"{other}.json").write_bytes(path.read_bytes())
     assert store.get(other) is None
-    results = RecordStore(str(tmp_path), ChunkResult)
+    results = RecordStore(str(tmp_path), ChunkResult, "ChunkResult")
     assert results.get(KEY) == result()
     assert results.get(other) is None
-    assert RecordStore(str(tmp_path), VadParams).get(KEY) is None
+    assert RecordStore(str(tmp_path), VadParams, "VadParams").get(KEY) is None
 
 
 def test_a_record_of_an_older_schema_is_a_miss(tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ def test_a_record_of_an_older_schema_is_a_miss(tmp_path: Path) -> None:
         gone: int = 1
 
     Older.__name__ = "ChunkResult"
-    RecordStore(str(tmp_path), Older).put(KEY, Older(**result().model_dump()))
-    assert RecordStore(str(tmp_path), Older).get(KEY) is not None
+    RecordStore(str(tmp_path), Older, "ChunkResult").put(KEY, Older(**result().model_dump()))
+    assert RecordStore(str(tmp_path), Older, "ChunkResult").get(KEY) is not None
     assert ChunkStore(str(tmp_path)).get(KEY) is None
 
 
