@@ -12,6 +12,7 @@ from longform.audio import to_seconds
 from longform.params import FrozenModel, Task, TranscribeParams
 from longform.transcript.languages import bcp47_key, language_name, writes_spaces
 from longform.transcript.page_material import NO_MATERIAL, PageMaterial
+from longform.transcript.rows import Rows
 from longform.transcript.segment import (
     CoverageKind,
     DecodePath,
@@ -103,14 +104,14 @@ class TranscribeOutput(FrozenModel):
     page only.
     """
 
-    segments: tuple[OutputSegment, ...]
+    segments: Rows[OutputSegment]
     input_duration_sec: float
     processing_duration_sec: float
     speedup: float  # seconds of recording per second of processing; 0 where none was needed
     language: str | None
     bcp47_key: str | None
     task: Task
-    coverage: tuple[Interval, ...]
+    coverage: Rows[Interval]
     provenance: Provenance
     status: Status = "complete"
     damaged_sec: float = 0.0
@@ -182,14 +183,14 @@ def to_output(
     duration_sec = to_seconds(num_samples)
     language = main_language(segments)
     return TranscribeOutput(
-        segments=tuple(_segment(index, segment) for index, segment in enumerate(segments)),
+        segments=Rows(_segment(index, segment) for index, segment in enumerate(segments)),
         input_duration_sec=duration_sec,
         processing_duration_sec=processing_duration_sec,
         speedup=duration_sec / processing_duration_sec if processing_duration_sec > 0 else 0.0,
         language=language_name(language) if language else None,
         bcp47_key=bcp47_key(language) if language else None,
         task=task,
-        coverage=tuple(coverage),
+        coverage=Rows(coverage),
         provenance=provenance,
         status=status_of(coverage),
         damaged_sec=covered_sec(coverage, "damaged"),
