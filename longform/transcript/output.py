@@ -12,7 +12,7 @@ from longform.audio import to_seconds
 from longform.params import FrozenModel, Task, TranscribeParams
 from longform.transcript.languages import bcp47_key, language_name, writes_spaces
 from longform.transcript.page_material import NO_MATERIAL, PageMaterial
-from longform.transcript.rows import Rows
+from longform.transcript.row_list import Rows
 from longform.transcript.segment import (
     CoverageKind,
     DecodePath,

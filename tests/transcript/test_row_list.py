@@ -6,7 +6,7 @@ import pytest
 from prefect.utilities.collections import visit_collection
 from pydantic import BaseModel, ValidationError
 
-from longform.transcript.rows import Rows
+from longform.transcript.row_list import Rows
 from longform.transcript.segment import Interval
 from tests.support.transcripts import output_of, segment_of
 
