@@ -38,8 +38,12 @@ def clean(
     """
     from longform.media.spool import work_roots
     from longform.pipeline.chunk_claims import DEATHS
-    from longform.storage.cleanup import find_old_records, remove_records
-    from longform.storage.lease import find_leftovers, remove_leftover
+    from longform.storage.cleanup import (
+        find_leftovers,
+        find_old_records,
+        remove_leftover,
+        remove_records,
+    )
 
     settings = Settings()
     leftovers = [found for root in work_roots(settings) for found in find_leftovers(root)]

@@ -119,7 +119,7 @@ def _disk(settings: Settings, model: str) -> Check:
 
 def _work_store(settings: Settings, model: str) -> Check:
     from longform.media.spool import work_roots
-    from longform.storage.lease import find_leftovers
+    from longform.storage.cleanup import find_leftovers
 
     roots = work_roots(settings)
     leftovers = [found for root in roots for found in find_leftovers(root)]

@@ -1,10 +1,46 @@
-"""."""
+"""Which process something belongs to, and whether that process still runs."""
 
+import os
 import socket
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 import psutil
+from pydantic import BaseModel, ConfigDict
+
+
+class ProcessIdentity(BaseModel):
+    """One process of one machine, told from a later one with the same id.
+
+    Records that belong to a process inherit these fields, so that they lie flat in their JSON.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: str  # host, boot and process namespace: where a pid means this process
+    pid: int
+    process_start: str
+
+    @classmethod
+    def of_this_process(cls, **fields: object) -> Self:
+        """Return a record that belongs to this process."""
+        own = {
+            "machine": this_machine(),
+            "pid": os.getpid(),
+            "process_start": process_start(os.getpid()) or "",
+        }
+        return cls.model_validate(own | fields)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the process is of this machine, where it can be looked for."""
+        return self.machine == this_machine()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process is known to have ended; never known of another machine's."""
+        return self.is_here and process_start(self.pid) != self.process_start
 
 
 @cache

@@ -2,33 +2,39 @@
 
 Raw s16le, one file per macro chunk, in a folder or under an fsspec URL that every worker
 reaches. A run has a folder of its own there, with a lease, and removes it however it ends;
-what a killed run leaves is removed by the next one (`work_leftovers`).
+what a killed run leaves is removed by the next one (`storage.cleanup`).
 """
 
 import asyncio
 import logging
+import re
 import secrets
 import threading
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from longform.audio import PCM_BYTES_PER_SAMPLE, Pcm
-from longform.errors import LongformError, OutputError, SourceUnavailableError
+from longform.errors import InvariantError, LongformError, OutputError, SourceUnavailableError
 from longform.media.decode.ffmpeg_args import BLOCK_SAMPLES
+from longform.net.policy import redact
 from longform.params import FrozenModel
 from longform.settings import Settings
-from longform.storage.lease import HeldLease, remove_leftovers
-from longform.storage.remote_folder import WorkFolder, checked, is_local
+from longform.storage.cleanup import LEASE_FILE, RENEW_SEC, remove_leftovers
+from longform.storage.folder import Folder, is_local, local_path, open_folder
+from longform.storage.lease import HeldLease
+from longform.storage.local_folder import LocalFolder
 
 logger = logging.getLogger(__name__)
 
 READ_BYTES = 4 * 2**20  # bytes per request to a store: 2 min of audio
 SCRATCH = "scratch"
+PARTIAL = ".partial"  # behind the name of a file that is not whole yet
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class WorkFile(FrozenModel):
@@ -62,7 +68,7 @@ class WorkRun:
         self._limits = limits
         self._lock = threading.Lock()
         self._closed = False
-        self._folder: WorkFolder | None = None
+        self._folder: Folder | None = None
         self._lease: HeldLease | None = None
         self._sizes: dict[str, int] = {}
 
@@ -95,8 +101,9 @@ class WorkRun:
         with self._lock:
             folder = self._opened()
             self._require_room(folder, len(content))
-            if folder.is_local:
-                folder.append(content, self.name, f"{name}.partial")
+            if isinstance(folder, LocalFolder):
+                with self._advising():
+                    folder.append(f"{self.name}/{name}{PARTIAL}", content)
             self._count(name, len(content))
 
     def complete(self, name: str, content: bytes) -> None:
@@ -107,34 +114,52 @@ class WorkRun:
         """
         with self._lock:
             folder = self._opened()
-            if folder.is_local:
-                folder.rename((self.name, f"{name}.partial"), (self.name, name))
-            else:
-                folder.write(content, self.name, name)
+            with self._advising():
+                if isinstance(folder, LocalFolder):
+                    folder.rename(f"{self.name}/{name}{PARTIAL}", f"{self.name}/{name}")
+                else:
+                    folder.write(f"{self.name}/{name}", content)
 
-    def _opened(self) -> WorkFolder:
+    def _opened(self) -> Folder:
         if self._closed:
             raise OutputError("the run has ended: its folder in the work store is removed")
         if self._folder is None:
-            folder = WorkFolder(self.root)
-            self._lease = HeldLease(folder, self.name)
+            with self._advising():
+                folder = open_folder(self.root)
+                lease = f"{self.name}/{LEASE_FILE}"
+                self._lease = HeldLease.take(folder, lease, renew_sec=RENEW_SEC)
             self._folder = folder
         return self._folder
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        try:
+            yield
+        except OutputError as error:
+            raise OutputError(self._refusal(error)) from error
+
+    def _refusal(self, reason: object) -> str:
+        return (
+            f"the work store {redact(self.root)} cannot be used ({reason}): make room, or set "
+            "LONGFORM_WORK_STORE to a place with 115 MB for every hour of audio"
+        )
 
     def _count(self, name: str, num_bytes: int) -> None:
         self._sizes[name] = self._sizes.get(name, 0) + num_bytes
         self.peak_bytes = max(self.peak_bytes, sum(self._sizes.values()))
 
-    def _require_room(self, folder: WorkFolder, num_bytes: int) -> None:
+    def _require_room(self, folder: Folder, num_bytes: int) -> None:
         if sum(self._sizes.values()) + num_bytes > self._limits.max_bytes:
             raise OutputError(
                 f"the run has {self._limits.max_bytes} bytes in the work store, the most that it "
                 "may: raise LONGFORM_WORK_MAX_BYTES, or make macro_chunk_size_sec smaller"
             )
+        if not isinstance(folder, LocalFolder):
+            return
         free = folder.free_bytes()
-        if free is not None and free - num_bytes < self._limits.reserve_bytes:
+        if free - num_bytes < self._limits.reserve_bytes:
             raise OutputError(
-                folder.refusal(
+                self._refusal(
                     f"{free} bytes are free, of which LONGFORM_WORK_RESERVE_BYTES keeps "
                     f"{self._limits.reserve_bytes}"
                 )
@@ -142,14 +167,20 @@ class WorkRun:
 
     def _scratch_dir(self) -> Path:
         with self._lock:
-            return self._opened().make(self.name, SCRATCH)
+            self._opened()
+            folder = local_path(self.root) / self.name / SCRATCH
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(self._refusal(error.strerror or error)) from error
+            return folder
 
     def _discard(self, name: str) -> None:
         with self._lock:
             if self._closed or self._folder is None:
                 return
             try:
-                self._folder.remove(self.name, name)
+                self._folder.remove(f"{self.name}/{name}")
             except LongformError as error:
                 logger.warning("%s/%s is removed later: %s", self.name, name, error)
             self._sizes.pop(name, None)
@@ -229,14 +260,13 @@ async def read_blocks(file: WorkFile) -> AsyncGenerator[Pcm, None]:
     Raises:
         SourceUnavailableError: it is not there, cannot be read, is not complete or is damaged.
     """
-    folder = await asyncio.to_thread(WorkFolder, file.root)
+    folder = open_folder(file.root)
+    path = f"{checked(file.run)}/{checked(file.name)}"
     end = file.num_samples * PCM_BYTES_PER_SAMPLE
     crc32 = 0
     for start in range(0, end, READ_BYTES):
         wanted = min(READ_BYTES, end - start)
-        data = await asyncio.to_thread(
-            folder.read, file.run, file.name, start=start, end=start + wanted
-        )
+        data = await asyncio.to_thread(_read, folder, path, start, start + wanted)
         if len(data) != wanted:
             raise SourceUnavailableError(f"{file.name} in the work store is not complete")
         crc32 = zlib.crc32(data, crc32)
@@ -247,6 +277,36 @@ async def read_blocks(file: WorkFile) -> AsyncGenerator[Pcm, None]:
         raise SourceUnavailableError(
             f"{file.name} in the work store is damaged; check the disk or the network below it"
         )
+
+
+def _read(folder: Folder, path: str, start: int, end: int) -> bytes:
+    """Return a stretch of a file that was written by another process.
+
+    Raises:
+        SourceUnavailableError: it is not there, or cannot be read.
+    """
+    try:
+        content = folder.read(path, start, end)
+    except OutputError as error:
+        raise SourceUnavailableError(_unreadable(folder, path)) from error
+    if content is None:
+        raise SourceUnavailableError(_unreadable(folder, path))
+    return content
+
+
+def _unreadable(folder: Folder, path: str) -> str:
+    return f"{folder.address(path)} cannot be read; every worker must reach the work store"
+
+
+def checked(component: str) -> str:
+    """Return a path component that cannot leave its folder, or complain.
+
+    Raises:
+        InvariantError: it is no plain name.
+    """
+    if not _NAME.fullmatch(component):
+        raise InvariantError(f"not a name for the work store: {component!r}")
+    return component
 
 
 # Where a run keeps what it needs only while it lasts: decoded audio, and downloads.

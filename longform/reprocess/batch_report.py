@@ -6,7 +6,7 @@ from typing import Literal
 
 from longform.params import FrozenModel
 from longform.reprocess.request import Select
-from longform.storage.folder import open_place
+from longform.storage.folder import open_folder
 
 Outcome = Literal[
     "transcribed", "damaged", "incomplete", "failed", "would_transcribe", "skipped", "not_reached"
@@ -205,7 +205,7 @@ def write_report(report: BatchReport, target: str, run_id: str) -> BatchReport:
         OutputError: it cannot be written.
     """
     moment = report.started_at.partition("+")[0].replace("-", "").replace(":", "")
-    place, name = open_place(target), f"reprocess-{moment}Z-{run_id[:8]}.json"
+    place, name = open_folder(target), f"reprocess-{moment}Z-{run_id[:8]}.json"
     complete = report.model_copy(update={"address": place.address(name)})
     place.write(name, complete.model_dump_json(indent=1).encode() + b"\n")
     return complete

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from longform.errors import EmptySourceError, OutputError, ParameterError, SourceRefusedError
 from longform.media.sources.open import BACKENDS, open_reader, open_source
 from longform.net.policy import SourcePolicy, redact, require_size, scheme_of
-from longform.storage.remote_folder import FsspecPlace, open_file_system
+from longform.storage.remote_folder import RemoteFolder, open_file_system
 from longform.storage.store_errors import object_error, store_errors
 
 MAX_DOCUMENT_BYTES = 2**26  # 64 MiB: some 500,000 lines, or the longest feeds five times over
@@ -85,7 +85,7 @@ def _read_elsewhere(url: str) -> bytes:
     """Read from a store that the operator has registered with fsspec."""
     shown = redact(url)
     try:
-        FsspecPlace(url).check()
+        RemoteFolder(url).check()
     except OutputError as error:
         raise ParameterError(f"{shown} is no place that lists are read from: {error}") from error
     try:

@@ -16,7 +16,7 @@ from longform.errors import OutputError
 from longform.net.policy import redact
 from longform.reprocess.entry import Entry
 from longform.reprocess.previous_results import OldTranscript, read_transcript
-from longform.storage.folder import OutputPlace, open_place
+from longform.storage.folder import Folder, open_folder
 from longform.transcript.file_stem import file_stem, marked_stem
 
 Fingerprint = Callable[[], Awaitable[str]]
@@ -31,9 +31,9 @@ class Place:
     transcript: OldTranscript | None = None
 
     @property
-    def folder(self) -> OutputPlace:
+    def folder(self) -> Folder:
         """The place of the files."""
-        return open_place(self.target)
+        return open_folder(self.target)
 
     @property
     def shown(self) -> str:
@@ -62,14 +62,14 @@ class Places:
         """
         folder = below(self._target, entry.folder)
         plain, marked = entry.stem, marked_stem(entry.stem, entry.mark)
-        found = await asyncio.to_thread(read_transcript, open_place(folder), marked)
+        found = await asyncio.to_thread(read_transcript, open_folder(folder), marked)
         if found == "foreign":
             raise OutputError(f"{redact(folder)}: {marked}.json is no transcript; move it away")
         if isinstance(found, OldTranscript):
             return Place(folder, marked, found)
         if not entry.is_named_by_path:
             return Place(folder, marked)
-        there = await asyncio.to_thread(read_transcript, open_place(folder), plain)
+        there = await asyncio.to_thread(read_transcript, open_folder(folder), plain)
         is_alone = self._claims[_claim(entry)] == 1
         if isinstance(there, OldTranscript):
             is_own = there.provenance.source_address == entry.shown

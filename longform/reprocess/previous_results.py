@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from longform.params import FrozenModel
-from longform.storage.folder import OutputPlace
+from longform.storage.folder import Folder
 
 TRANSCRIPT_SUFFIX = ".json"
 FAILURE_SUFFIX = ".failed.json"
@@ -51,7 +51,7 @@ class FailureNote(FrozenModel):
     transcript: str | None = None
 
 
-def read_transcript(place: OutputPlace, stem: str) -> OldTranscript | Literal["none", "foreign"]:
+def read_transcript(place: Folder, stem: str) -> OldTranscript | Literal["none", "foreign"]:
     """Return the transcript of a stem, or what is there instead: nothing, or a file not of ours.
 
     Raises:
@@ -67,9 +67,7 @@ def read_transcript(place: OutputPlace, stem: str) -> OldTranscript | Literal["n
     return found.model_copy(update={"digest": sha256(content).hexdigest()})
 
 
-def read_failure(
-    place: OutputPlace, stem: str, transcript: OldTranscript | None
-) -> FailureNote | None:
+def read_failure(place: Folder, stem: str, transcript: OldTranscript | None) -> FailureNote | None:
     """Return the note of the last failure, unless a transcript has come since.
 
     Raises:
@@ -85,7 +83,7 @@ def read_failure(
     return note if note.transcript == (transcript.digest if transcript else None) else None
 
 
-def write_failure(place: OutputPlace, stem: str, note: FailureNote) -> None:
+def write_failure(place: Folder, stem: str, note: FailureNote) -> None:
     """Leave a note.
 
     Raises:
@@ -94,7 +92,7 @@ def write_failure(place: OutputPlace, stem: str, note: FailureNote) -> None:
     place.write(f"{stem}{FAILURE_SUFFIX}", note.model_dump_json(indent=1).encode() + b"\n")
 
 
-def forget_failure(place: OutputPlace, stem: str) -> None:
+def forget_failure(place: Folder, stem: str) -> None:
     """Take the note away.
 
     Raises:

@@ -1,182 +1,134 @@
-"""Leases: by them a run that is still going is told from one that was killed.
+"""Leases: by them work that still goes on is told from work whose process was killed.
 
-A run writes a lease into its folder before anything else, and renews it from a thread. On the
-machine of its owner the owner's process decides, and no clock is asked: where it is gone, so is
-the lease. From any other machine the lease counts as given up when it has not been renewed for
-`ABANDONED_AFTER_SEC` by the clock of the store itself, so that the machines' own clocks do not
-matter. A store that takes its times from its writers is safe up to a skew of 14 minutes.
+A lease is a small file beside what it protects. Its holder writes it before anything else, renews
+it from a thread, and takes it back in the end. On the holder's machine its process decides, and no
+clock is asked: where it is gone, the lease is void. From any other machine a lease that is not
+renewed runs out; by which clock is up to who looks:
+
+- a claim on a chunk (`pipeline.chunk_claims`) is watched by a process that waits for it, so that
+  the clock of the waiter will do;
+- the lease of a run's folder (`storage.cleanup`) is judged in one look, which needs the clock of
+  the store itself.
 """
 
 import logging
 import os
-import re
 import secrets
 import threading
-from contextlib import suppress
-from dataclasses import dataclass
+from typing import Self
 
 from pydantic import ValidationError
 
-from longform.errors import LongformError, OutputError
-from longform.params import FrozenModel
-from longform.process_identity import process_start, this_machine
-from longform.storage.remote_folder import PARTIAL, WorkFolder
+from longform.errors import LongformError
+from longform.process_identity import ProcessIdentity
+from longform.storage.folder import Folder
 
 logger = logging.getLogger(__name__)
 
-RENEW_SEC = 30.0  # seconds between two renewals
-ABANDONED_AFTER_SEC = 900.0  # seconds: 30 renewals that failed or did not happen
-LEASE_FILE = "lease.json"
-
-_held: set[str] = set()  # leases that this process holds: a process outlives its runs
+_held: set[str] = set()  # tokens of the leases that this process holds: it outlives its work
 
 
-class Lease(FrozenModel):
-    """Who owns a run's folder. `renewals` changes with every renewal."""
+class Lease(ProcessIdentity):
+    """Who holds something. `renewals` changes with every renewal.
 
-    machine: str  # host, boot and process namespace: where a pid means this process
-    pid: int
-    process_start: str
+    `run` is one execution of a flow, and `worker` a name of the process for people.
+    """
+
+    token: str = ""
+    run: str = ""
+    worker: str = ""
     renewals: int = 0
 
-    def is_held(self, run: str) -> bool:
-        """Tell whether the owner still runs; only on its own machine."""
-        if self.pid == os.getpid():
-            return run in _held
-        return process_start(self.pid) == self.process_start
+    @property
+    def is_void(self) -> bool:
+        """Whether its holder is known to be gone; never known of another machine's."""
+        if self.is_here and self.pid == os.getpid():
+            return self.token not in _held
+        return self.is_gone
 
 
 class HeldLease:
-    """A lease of this process: written at once, renewed until it is released."""
+    """A lease of this process, renewed until it is released."""
 
-    def __init__(self, folder: WorkFolder, run: str, renew_sec: float = RENEW_SEC) -> None:
-        """Take the lease.
+    def __init__(self, folder: Folder, name: str, lease: Lease, renew_sec: float) -> None:
+        self._folder = folder
+        self._name = name
+        self._lease = lease
+        self._renew_sec = renew_sec
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease {name}", daemon=True)
+
+    @classmethod
+    def take(
+        cls,
+        folder: Folder,
+        name: str,
+        *,
+        renew_sec: float,
+        run: str = "",
+        worker: str = "",
+        exclusive: bool = False,
+    ) -> Self | None:
+        """Write a lease as the file `name`; None where it is exclusive and another has it.
 
         Raises:
-            OutputError: the store cannot be written.
+            OutputError: the folder cannot be written.
         """
-        self._folder = folder
-        self._run = run
-        self._renew_sec = renew_sec
-        self._lease = Lease(
-            machine=this_machine(), pid=os.getpid(), process_start=process_start(os.getpid()) or ""
-        )
-        self._released = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease {run}", daemon=True)
-        _held.add(run)
+        token = secrets.token_hex(8)
+        lease = Lease.of_this_process(token=token, run=run, worker=worker)
+        put = folder.create if exclusive else folder.write
+        _held.add(token)
         try:
-            self._write()
-        except OutputError:
-            _held.discard(run)
+            taken = put(name, lease.model_dump_json().encode()) is not False
+        except LongformError:
+            _held.discard(token)
             raise
-        self._thread.start()
+        if not taken:
+            _held.discard(token)
+            return None
+        held = cls(folder, name, lease, renew_sec)
+        held._thread.start()
+        return held
 
-    def release(self) -> None:
-        """Stop renewing; what lies in the folder is nobody's from now on."""
+    def release(self, *, remove: bool = False) -> None:
+        """Stop renewing; with `remove`, take the file away unless another has taken it over."""
         self._released.set()
         self._thread.join()
-        _held.discard(self._run)
+        try:
+            if remove and self._is_ours():
+                self._folder.remove(self._name)
+        except LongformError as error:
+            logger.warning("the lease %s could not be given back: %s", self._name, error)
+        _held.discard(self._lease.token)
 
     def _keep(self) -> None:
         while not self._released.wait(self._renew_sec):
-            self._lease = self._lease.model_copy(update={"renewals": self._lease.renewals + 1})
             try:
-                self._write()
-            except OutputError as error:
-                logger.warning("the lease of %s could not be renewed: %s", self._run, error)
+                if not self._is_ours():
+                    return  # it ran out in the eyes of another process, which has it now
+                renewed = {"renewals": self._lease.renewals + 1}
+                self._lease = self._lease.model_copy(update=renewed)
+                self._folder.write(self._name, self._lease.model_dump_json().encode())
+            except LongformError as error:
+                logger.warning("the lease %s could not be renewed: %s", self._name, error)
 
-    def _write(self) -> None:
-        self._folder.write(self._lease.model_dump_json().encode(), self._run, LEASE_FILE)
-
-
-def is_abandoned(
-    folder: WorkFolder, run: str, abandoned_after_sec: float = ABANDONED_AFTER_SEC
-) -> bool:
-    """Tell whether a run's folder was left behind by a run that is no more."""
-    lease = read_lease(folder, run)
-    if lease is not None and lease.machine == this_machine():
-        return not lease.is_held(run)
-    seen = _last_sign_unix_sec(folder, run, lease)
-    return seen is not None and _store_now_unix_sec(folder) - seen > abandoned_after_sec
+    def _is_ours(self) -> bool:
+        found = read_lease(self._folder, self._name)
+        return found is not None and found.token == self._lease.token
 
 
-def read_lease(folder: WorkFolder, run: str) -> Lease | None:
-    """Return the lease of a run's folder, or None where there is none that can be read.
+def read_lease(folder: Folder, name: str) -> Lease | None:
+    """Return a lease; None where there is none.
 
-    A run that was killed while it wrote its first one has left that beside its place.
-    """
-    for name in (LEASE_FILE, f"{LEASE_FILE}{PARTIAL}"):
-        with suppress(LongformError, ValidationError):
-            return Lease.model_validate_json(folder.read(run, name))
-    return None
-
-
-def _last_sign_unix_sec(folder: WorkFolder, run: str, lease: Lease | None) -> float | None:
-    """Return when the owner was last heard of; without a lease, when anything was written."""
-    if lease is not None:
-        return folder.modified_unix_sec(folder.path(run, LEASE_FILE))
-    paths = [folder.path(run), *folder.files(run)]
-    return max((at for at in map(folder.modified_unix_sec, paths) if at is not None), default=None)
-
-
-def _store_now_unix_sec(folder: WorkFolder) -> float:
-    # In a folder like a run's: should we be killed here, it is cleared away like one.
-    probe = (f"run-{secrets.token_hex(8)}", "clock")
-    folder.write(b"now", *probe)
-    try:
-        return folder.modified_unix_sec(folder.path(*probe)) or 0.0
-    finally:
-        folder.remove(probe[0])
-
-
-# What killed runs have left in a work store: found by their leases, and removed.
-
-
-RUN_NAME = re.compile(r"run-[0-9a-f]{16}")  # nothing else in a root is ever touched
-
-
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """The folder of a run that is no more."""
-
-    root: str
-    run: str
-    num_files: int
-    num_bytes: int
-
-
-def find_leftovers(root: str) -> list[Leftover]:
-    """Return the folders in a work store whose runs are no more.
+    One that cannot be read is nobody's on any machine: it runs out.
 
     Raises:
-        OutputError: the store cannot be reached.
+        OutputError: the folder cannot be read.
     """
-    folder = WorkFolder(root)
-    found = []
-    for run in folder.names():
-        if RUN_NAME.fullmatch(run) and is_abandoned(folder, run):
-            sizes = folder.files(run).values()
-            found.append(Leftover(root, run, len(sizes), sum(sizes)))
-    return found
-
-
-def remove_leftover(leftover: Leftover) -> None:
-    """Remove one of them; that another process has done so already is no error.
-
-    Raises:
-        OutputError: the store does not let it go.
-    """
-    WorkFolder(leftover.root).remove(leftover.run)
-
-
-def remove_leftovers(root: str) -> list[Leftover]:
-    """Remove what killed runs have left; what cannot be removed is logged and stays."""
-    removed = []
+    content = folder.read(name)
+    if content is None:
+        return None
     try:
-        for leftover in find_leftovers(root):
-            remove_leftover(leftover)
-            removed.append(leftover)
-            logger.info("removed %s, left by a run that was killed", leftover.run)
-    except LongformError as error:
-        logger.warning("leftovers in the work store could not be removed: %s", error)
-    return removed
+        return Lease.model_validate_json(content)
+    except ValidationError:
+        return Lease(machine="", pid=0, process_start="", worker="unknown")

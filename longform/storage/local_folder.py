@@ -1,20 +1,18 @@
-"""A local folder as the place of output files."""
+"""A folder of this machine: files appear whole, and killed writers leave nothing for good."""
 
 import errno
 import os
-import re
-import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
 from longform.errors import OutputError
 from longform.net.policy import printable
-from longform.process_identity import process_start, this_machine
+from longform.storage.temp_files import remove_left_behind, temp_name
 
 _ADVICE: Mapping[int, str] = MappingProxyType(
     {
@@ -34,7 +32,7 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK
 
 
 @dataclass(frozen=True, slots=True)
-class LocalPlace:
+class LocalFolder:
     """A folder on this machine; made, with its parents, where it is missing."""
 
     folder: Path
@@ -54,11 +52,13 @@ class LocalPlace:
         """Return the absolute path of a file here."""
         return str(self.folder / name)
 
-    def read(self, name: str) -> bytes | None:
-        """Return the content of a file, or None where there is none."""
+    def read(self, name: str, start: int | None = None, end: int | None = None) -> bytes | None:
+        """Return the bytes `[start, end)` of a file, or None where there is none."""
         with _as_output_error(self.folder / name):
             try:
-                return (self.folder / name).read_bytes()
+                with (self.folder / name).open("rb") as file:
+                    file.seek(start or 0)
+                    return file.read(-1 if end is None else end - (start or 0))
             except FileNotFoundError:
                 return None
 
@@ -101,22 +101,83 @@ class LocalPlace:
             return False
         return True
 
+    def append(self, name: str, content: bytes) -> None:
+        """Add to a file, which is made where it is missing.
+
+        Raises:
+            OutputError: the folder cannot take it.
+        """
+        path = self.folder / name
+        with _as_output_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(content)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name.
+
+        Raises:
+            OutputError: that cannot be done.
+        """
+        with _as_output_error(self.folder / new):
+            (self.folder / old).replace(self.folder / new)
+
     def remove(self, name: str) -> None:
-        """Remove a file; that it is gone already is no error.
+        """Remove a file, or a folder with all that is in it; that it is gone is no error.
 
         Raises:
             OutputError: the folder does not let it go.
         """
+        path = self.folder / name
+        with _as_output_error(path), suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def names(self) -> list[str]:
+        """Return what lies directly in the folder, in order; nothing where it is missing."""
+        with _as_output_error(self.folder):
+            try:
+                return sorted(path.name for path in self.folder.iterdir())
+            except FileNotFoundError:
+                return []
+
+    def sizes(self, name: str = "") -> dict[str, int]:
+        """Return the files below a folder here, with their sizes in bytes, by name."""
+        found = {}
         with _as_output_error(self.folder / name):
-            (self.folder / name).unlink(missing_ok=True)
+            for path in sorted((self.folder / name).rglob("*")):
+                with suppress(FileNotFoundError):  # another process has just removed it
+                    if path.is_file():
+                        found[path.relative_to(self.folder).as_posix()] = path.stat().st_size
+        return found
+
+    def modified_unix_sec(self, name: str) -> float | None:
+        """Return when a file was written, by the clock of the disk; None where it is gone."""
+        try:
+            return (self.folder / name).stat().st_mtime
+        except OSError:
+            return None
+
+    def free_bytes(self) -> int:
+        """Return how much the disk still takes.
+
+        Raises:
+            OutputError: the folder cannot be looked at.
+        """
+        with _as_output_error(self.folder):
+            parents = (self.folder, *self.folder.parents)
+            return shutil.disk_usage(next(path for path in parents if path.exists())).free
 
     @contextmanager
     def _written_beside(self, name: str, content: bytes) -> Iterator[Path]:
         # Not from tempfile: those are readable by their owner only, and would stay so.
-        temporary = self.folder / unfinished_name(name)
-        with _as_output_error(self.folder / name):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            remove_unfinished(self.folder, name)
+        path = self.folder / name
+        temporary = path.with_name(temp_name(path.name))
+        with _as_output_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_left_behind(path)
             try:
                 with temporary.open("xb") as file:
                     file.write(content)
@@ -140,36 +201,3 @@ def _as_output_error(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; name another folder"
         raise OutputError(f"cannot write to {printable(str(path))}: {reason}") from error
-
-
-# Files that are being written: named so that what a killed writer has left can be told apart.
-#
-# The name says which file it is to become, and which process of which machine writes it. The next
-# writer of the same file removes what a process that is gone has left, and nothing else.
-
-
-UNFINISHED = re.compile(
-    r"\.longform-(?P<target>[0-9a-f]{16})-(?P<machine>[0-9a-f]{16})-"
-    r"(?P<pid>[0-9]+)-(?P<start>[0-9]+)-[0-9a-f]{8}\.tmp"
-)
-
-
-def unfinished_name(name: str) -> str:
-    """Return a new name under which this process writes the file `name` before it is whole."""
-    pid = os.getpid()
-    start = process_start(pid) or 0
-    writer = f"{_digest(this_machine())}-{pid}-{start}"
-    return f".longform-{_digest(name)}-{writer}-{secrets.token_hex(4)}.tmp"
-
-
-def remove_unfinished(folder: Path, name: str) -> None:
-    """Remove what writers of the file `name` that were killed on this machine have left."""
-    for path in folder.glob(f".longform-{_digest(name)}-{_digest(this_machine())}-*.tmp"):
-        match = UNFINISHED.fullmatch(path.name)
-        if match and process_start(int(match["pid"])) != match["start"]:
-            with suppress(OSError):  # another process has just done the same
-                path.unlink()
-
-
-def _digest(text: str) -> str:
-    return sha256(os.fsencode(text)).hexdigest()[:16]

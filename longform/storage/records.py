@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from longform.errors import InvariantError, OutputError
-from longform.storage.folder import OutputPlace, open_place
+from longform.storage.folder import Folder, open_folder
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +101,8 @@ class RecordStore(Generic[Record]):
             raise ValueError("the checksum is wrong")
         return payload
 
-    def _place(self, key: str) -> tuple[OutputPlace, str]:
+    def _place(self, key: str) -> tuple[Folder, str]:
         if not _KEY.fullmatch(key):
             raise InvariantError(f"not a cache key: {key!r}")
         # Folders by the first two digits: one folder of a million files is slow to open.
-        return open_place(f"{self._root}/{key[:2]}"), f"{key}.json"
+        return open_folder(f"{self._root}/{key[:2]}"), f"{key}.json"

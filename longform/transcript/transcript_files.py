@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from longform.errors import ParameterError
 from longform.net.policy import printable
 from longform.params import FrozenModel
-from longform.storage.folder import open_place
+from longform.storage.folder import open_folder
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.output import OutputSegment, OutputWord, TranscribeOutput
@@ -87,7 +87,7 @@ def read_file(file: str) -> bytes:
         OutputError: it cannot be read.
     """
     folder, _, name = file.rpartition("/")
-    content = open_place(folder or "/").read(name)
+    content = open_folder(folder or "/").read(name)
     if content is None:
         raise ParameterError(f"{printable(file)} is gone: it was moved or removed after the run")
     return content

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from longform.errors import OutputError, ParameterError
-from longform.storage.folder import OutputPlace, open_place
+from longform.storage.folder import Folder, open_folder
 from longform.transcript.file_stem import file_stem, marked_stem
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
@@ -17,7 +17,7 @@ def check_writable(target: str) -> None:
     Raises:
         OutputError: one line that says what is in the way, and what to do.
     """
-    open_place(_required(target)).check()
+    open_folder(_required(target)).check()
 
 
 def write_outputs(
@@ -43,7 +43,7 @@ def write_outputs(
     """
     names = tuple(dict.fromkeys(formats))
     require_formats(names)
-    place = open_place(_required(target))
+    place = open_folder(_required(target))
     if stem is not None:
         return _replace(output, names, stem, place)
     stem = file_stem(output.provenance.source_name)
@@ -58,7 +58,7 @@ def write_outputs(
 
 
 def _replace(
-    output: TranscribeOutput, names: Sequence[str], stem: str, place: OutputPlace
+    output: TranscribeOutput, names: Sequence[str], stem: str, place: Folder
 ) -> TranscribeOutput:
     files = _render(output, names, stem, place)
     for name in sorted(files, key=lambda name: name == f"{stem}{FORMATS['json'].suffix}"):
@@ -83,7 +83,7 @@ def require_formats(names: Sequence[str]) -> None:
 
 
 def _render(
-    output: TranscribeOutput, names: Sequence[str], stem: str, place: OutputPlace
+    output: TranscribeOutput, names: Sequence[str], stem: str, place: Folder
 ) -> Mapping[str, str]:
     """Return the text of every file by its name, in the order of the formats."""
     files = {name: f"{stem}{FORMATS[name].suffix}" for name in names}
@@ -92,7 +92,7 @@ def _render(
     return {file: rendering.file(FORMATS[name]) for name, file in files.items()}
 
 
-def _may_replace(output: TranscribeOutput, stem: str, place: OutputPlace) -> bool:
+def _may_replace(output: TranscribeOutput, stem: str, place: Folder) -> bool:
     """Tell whether no file of this stem can be another recording's.
 
     Only a JSON file says whose it is. Where there is none, the others must be what this
@@ -105,7 +105,7 @@ def _may_replace(output: TranscribeOutput, stem: str, place: OutputPlace) -> boo
     return all(_is_own(rendering, name, stem, place) for name in FORMATS)
 
 
-def _is_own(rendering: Rendering, name: str, stem: str, place: OutputPlace) -> bool:
+def _is_own(rendering: Rendering, name: str, stem: str, place: Folder) -> bool:
     found = place.read(f"{stem}{FORMATS[name].suffix}")
     return found is None or found == rendering.file(FORMATS[name]).encode()
 

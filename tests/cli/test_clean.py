@@ -9,9 +9,9 @@ import pytest
 from cli.doctor import look
 from longform.process_identity import this_machine
 from longform.settings import Settings
-from longform.storage.cleanup import find_old_records, remove_records
-from longform.storage.lease import LEASE_FILE, HeldLease, Lease
-from longform.storage.remote_folder import WorkFolder
+from longform.storage.cleanup import LEASE_FILE, find_old_records, remove_records
+from longform.storage.folder import open_folder
+from longform.storage.lease import HeldLease, Lease
 from tests.cli.conftest import Run
 
 DAY_SEC = 86_400
@@ -20,10 +20,10 @@ DEAD, ALIVE = "run-0123456789abcdef", "run-fedcba9876543210"
 
 def leave(root: Path) -> None:
     """Leave 2 MB behind, as a process of this machine would that was killed."""
-    folder = WorkFolder(str(root))
+    folder = open_folder(str(root))
     lease = Lease(machine=this_machine(), pid=1, process_start="before the boot")
-    folder.write(lease.model_dump_json().encode(), DEAD, LEASE_FILE)
-    folder.write(bytes(2_000_000), DEAD, "000000.s16")
+    folder.write(f"{DEAD}/{LEASE_FILE}", lease.model_dump_json().encode())
+    folder.write(f"{DEAD}/000000.s16", bytes(2_000_000))
 
 
 def record(store: Path, name: str, age_sec: float) -> Path:
@@ -40,7 +40,9 @@ def test_what_was_left_goes_and_what_lives_stays(longform: Run, tmp_path: Path) 
     work, chunks = tmp_path / "work", tmp_path / "chunks"
     places = {"LONGFORM_WORK_STORE": str(work), "LONGFORM_CHUNK_STORE": str(chunks)}
     leave(work)
-    lease = HeldLease(WorkFolder(str(work)), ALIVE)
+    folder = open_folder(str(work))
+    lease = HeldLease.take(folder, f"{ALIVE}/{LEASE_FILE}", renew_sec=30.0)
+    assert lease is not None
     old, young = [
         record(chunks, f"{kind * 64}.json", age * DAY_SEC) for kind, age in (("a", 9), ("b", 1))
     ]

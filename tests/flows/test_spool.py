@@ -13,7 +13,9 @@ from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.media.spool import PcmWriter, WorkFile, WorkRun
 from longform.params import TranscribeParams
 from longform.settings import Settings
-from longform.storage.remote_folder import WorkFolder
+from longform.storage import local_folder
+from longform.storage.folder import open_folder
+from longform.storage.local_folder import LocalFolder
 from longform.transcript.output import TranscribeOutput
 from tests.conftest import WELCOME
 from tests.flows.conftest import Stage
@@ -75,7 +77,7 @@ async def test_a_worker_that_dies_finds_its_audio_again(
     disturbed = await run(matroska, tmp_path / "b")
     assert (stage.home / "attempts" / "death-0").exists()
     assert texts(disturbed) == texts(undisturbed)
-    assert WorkFolder(str(tmp_path / "work")).names() == []
+    assert open_folder(str(tmp_path / "work")).names() == []
 
 
 @pytest.mark.parametrize(
@@ -124,15 +126,15 @@ class FullDisk:
 
     def __init__(self, room_bytes: int) -> None:
         self._room_bytes = room_bytes
-        self._append = WorkFolder.append
+        self._append = LocalFolder.append
 
-    def append(self, folder: WorkFolder, content: bytes, *components: str) -> None:
+    def append(self, folder: LocalFolder, name: str, content: bytes) -> None:
         """Write while there is room."""
         self._room_bytes -= len(content)
-        with folder._writing():
+        with local_folder._as_output_error(folder.folder / name):
             if self._room_bytes < 0:
                 raise OSError(28, "No space left on device")
-        self._append(folder, content, *components)
+        self._append(folder, name, content)
 
 
 async def test_a_full_disk_ends_the_run_cleanly(
@@ -140,10 +142,10 @@ async def test_a_full_disk_ends_the_run_cleanly(
 ) -> None:
     """The run fails with one line that says what to do, and leaves nothing in the store."""
     disk = FullDisk(2_000_000)
-    monkeypatch.setattr(WorkFolder, "append", lambda *given: disk.append(*given))
-    with pytest.raises(OutputError, match=r"No space left on device.*LONGFORM_WORK_STORE"):
+    monkeypatch.setattr(LocalFolder, "append", lambda *given: disk.append(*given))
+    with pytest.raises(OutputError, match=r"the disk is full.*LONGFORM_WORK_STORE"):
         await run(matroska, tmp_path / "out")
-    assert WorkFolder(str(tmp_path / "work")).names() == []
+    assert open_folder(str(tmp_path / "work")).names() == []
 
 
 @pytest.mark.parametrize(
@@ -162,4 +164,4 @@ async def test_the_limits_of_the_operator_hold(
     monkeypatch.setenv(variable, value)
     with pytest.raises(OutputError, match=variable):
         await run(matroska, tmp_path / "out")
-    assert WorkFolder(str(tmp_path / "work")).names() == []
+    assert open_folder(str(tmp_path / "work")).names() == []

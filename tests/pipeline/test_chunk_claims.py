@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from longform.pipeline.chunk_claims import MAX_DEATHS, ChunkClaims, Claim
-from longform.storage.folder import open_place
+from longform.pipeline.chunk_claims import MAX_DEATHS, ChunkClaims
+from longform.storage.folder import open_folder
+from longform.storage.lease import Lease
 from tests.conftest import REPO_ROOT
 
 KEY = "ab" * 32
@@ -33,12 +34,12 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path) if request.param == "folder" else f"memory://{tmp_path.name}/chunks"
 
 
-def put_claim(root: str, machine: str, run: str = "other") -> Claim:
+def put_claim(root: str, machine: str, run: str = "other") -> Lease:
     """Leave the claim of a process on another machine."""
-    claim = Claim(
+    claim = Lease(
         token="t", run=run, machine=machine, pid=1, process_start="1", worker="elsewhere:1"
     )
-    open_place(f"{root}/{KEY[:2]}").write(f"{KEY}.claim", claim.model_dump_json().encode())
+    open_folder(f"{root}/{KEY[:2]}").write(f"{KEY}.claim", claim.model_dump_json().encode())
     return claim
 
 
@@ -118,7 +119,7 @@ async def test_a_living_holder_elsewhere_is_waited_for(root: str) -> None:
     waiting = asyncio.create_task(
         ChunkClaims(root, ttl_sec=2.0).wait_until_free(KEY, "b", poll_sec=0.01)
     )
-    place = open_place(f"{root}/{KEY[:2]}")
+    place = open_folder(f"{root}/{KEY[:2]}")
     for renewals in range(1, 10):
         await asyncio.sleep(0.4)
         renewed = claim.model_copy(update={"renewals": renewals})
@@ -153,7 +154,7 @@ async def test_deaths_in_one_run_lead_to_quarantine(tmp_path: Path) -> None:
 
 async def test_a_claim_that_cannot_be_read_is_void_after_its_time(root: str) -> None:
     """Whatever lies in its place, a chunk is not lost to it."""
-    open_place(f"{root}/{KEY[:2]}").write(f"{KEY}.claim", b"")
+    open_folder(f"{root}/{KEY[:2]}").write(f"{KEY}.claim", b"")
     assert await ChunkClaims(root, ttl_sec=0.1).wait_until_free(KEY, "b", poll_sec=0.01)
     async with ChunkClaims(root).hold(KEY, "b", "host:2") as is_ours:
         assert is_ours

@@ -9,8 +9,7 @@ import pytest
 from longform.errors import OutputError
 from longform.media.spool import WorkLimits, open_run
 from longform.pipeline.chunk_claims import ChunkClaims
-from longform.storage.local_folder import LocalPlace
-from longform.storage.remote_folder import WorkFolder
+from longform.storage.local_folder import LocalFolder
 from tests.support.small_disk import small_disk
 
 DISK_BYTES = 256 * 1024
@@ -31,7 +30,7 @@ def files(folder: Path) -> list[str]:
 
 def test_a_store_and_an_output_keep_what_they_had(disk: Path) -> None:
     """A write that does not fit names the folder, says why, and leaves the old file alone."""
-    place = LocalPlace(disk)
+    place = LocalFolder(disk)
     place.write("talk.json", b"old")
     with pytest.raises(OutputError, match=f"{disk}.*the disk is full"):
         place.write("talk.json", TOO_MUCH)
@@ -41,10 +40,10 @@ def test_a_store_and_an_output_keep_what_they_had(disk: Path) -> None:
     assert place.read("talk.json") == b"old"
 
 
-def test_the_work_folder_leaves_no_part(disk: Path) -> None:
+def test_a_folder_below_leaves_no_part(disk: Path) -> None:
     """What is put there whole is there whole, or not at all."""
     with pytest.raises(OutputError, match=str(disk)):
-        WorkFolder(str(disk)).write(TOO_MUCH, "run-0123456789abcdef", "file")
+        LocalFolder(disk).write("run-0123456789abcdef/file", TOO_MUCH)
     assert files(disk) == []
 
 

@@ -17,7 +17,7 @@ from longform.reprocess.previous_results import (
 from longform.reprocess.request import Select
 from longform.reprocess.selection import WITHOUT_EFFECT_ON_FILES, Facts, Selection, judge
 from longform.speech.engine import EngineSpec
-from longform.storage.folder import open_place
+from longform.storage.folder import open_folder
 from longform.transcript.write import write_outputs
 from tests.support.transcripts import output_of, segment_of
 
@@ -36,7 +36,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OldTranscript:
     )
     output = output.model_copy(update={"provenance": provenance})
     write_outputs(output, ("json",), str(tmp_path), "talk")
-    found = read_transcript(open_place(str(tmp_path)), "talk")
+    found = read_transcript(open_folder(str(tmp_path)), "talk")
     assert isinstance(found, OldTranscript)
     return found
 
@@ -138,7 +138,7 @@ async def test_a_transcript_of_an_older_version_is_read(tmp_path: Path, old: Old
     document["provenance"]["parameters"]["gone"] = 1
     document["new_field"] = 1
     path.write_text(json.dumps(document))
-    found = read_transcript(open_place(str(tmp_path)), "talk")
+    found = read_transcript(open_folder(str(tmp_path)), "talk")
     assert isinstance(found, OldTranscript)
     assert not (await decide("outdated", found)).is_taken
     assert (await decide("outdated", found, params=TranscribeParams(hotwords="x"))).is_taken
@@ -148,7 +148,7 @@ def test_a_failure_is_forgotten_when_a_transcript_has_come(
     tmp_path: Path, old: OldTranscript
 ) -> None:
     """Also where it was `transcribe` that wrote it, which knows nothing of notes."""
-    place = open_place(str(tmp_path))
+    place = open_folder(str(tmp_path))
     write_failure(place, "talk", NOTE)
     assert read_failure(place, "talk", None) == NOTE
     assert read_failure(place, "talk", old) is None

@@ -12,36 +12,36 @@ from pathlib import Path
 import pytest
 
 from longform.process_identity import process_start, this_machine
-from longform.storage.lease import (
+from longform.storage.cleanup import (
     ABANDONED_AFTER_SEC,
     LEASE_FILE,
-    HeldLease,
-    Lease,
     find_leftovers,
     is_abandoned,
-    read_lease,
     remove_leftovers,
 )
-from longform.storage.remote_folder import WorkFolder
+from longform.storage.folder import Folder, open_folder
+from longform.storage.lease import HeldLease, Lease, read_lease
+from longform.storage.temp_files import temp_name
 from tests.conftest import REPO_ROOT
 
 RUN = "run-0123456789abcdef"
+PATH = f"{RUN}/{LEASE_FILE}"
 HOLDER = f"""
 import sys, time
-from longform.storage.remote_folder import WorkFolder
+from longform.storage.folder import open_folder
 from longform.storage.lease import HeldLease
-folder = WorkFolder(sys.argv[1])
-lease = HeldLease(folder, "{RUN}")
-folder.write(b"audio", "{RUN}", "000000.s16")
+folder = open_folder(sys.argv[1])
+lease = HeldLease.take(folder, "{RUN}/{LEASE_FILE}", renew_sec=30.0)
+folder.write("{RUN}/000000.s16", b"audio")
 print("held", flush=True)
 time.sleep(600)
 """
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> WorkFolder:
+def folder(tmp_path: Path) -> Folder:
     """A work store in a folder."""
-    return WorkFolder(str(tmp_path))
+    return open_folder(str(tmp_path))
 
 
 @contextmanager
@@ -70,11 +70,11 @@ def age(path: Path, seconds: float) -> None:
 def leave(folder: Path, machine: str, age_sec: float, run: str = RUN) -> None:
     """Leave a run's folder behind, as a machine would that was switched off."""
     lease = Lease(machine=machine, pid=os.getpid(), process_start="1")
-    WorkFolder(str(folder)).write(lease.model_dump_json().encode(), run, LEASE_FILE)
+    open_folder(str(folder)).write(f"{run}/{LEASE_FILE}", lease.model_dump_json().encode())
     age(folder / run / LEASE_FILE, age_sec)
 
 
-def test_a_process_that_lives_keeps_its_run_however_old(tmp_path: Path, folder: WorkFolder) -> None:
+def test_a_process_that_lives_keeps_its_run_however_old(tmp_path: Path, folder: Folder) -> None:
     """On its own machine the process decides: a lease of last year is kept while it lives."""
     with holder(tmp_path):
         age(tmp_path / RUN / LEASE_FILE, 400 * 86_400)
@@ -86,7 +86,10 @@ def test_a_run_that_was_killed_while_it_wrote_its_lease_is_abandoned(tmp_path: P
     """The lease that lies beside its place says whose the folder was."""
     with holder(tmp_path) as process:
         lease = tmp_path / RUN / LEASE_FILE
-        partial = lease.rename(lease.with_name(f"{LEASE_FILE}.partial"))
+        writer = f"{process.pid}-{process_start(process.pid)}"
+        mine = temp_name(LEASE_FILE).split("-")
+        name = "-".join((*mine[:3], writer, mine[-1]))
+        partial = lease.rename(lease.with_name(name))
         assert remove_leftovers(str(tmp_path)) == []
         process.kill()
         process.wait()
@@ -115,7 +118,7 @@ def test_a_process_that_was_killed_loses_its_run_at_once(tmp_path: Path) -> None
 def test_a_later_process_with_the_same_id_is_another(tmp_path: Path) -> None:
     """A process id that was given out again does not protect what its first owner left."""
     lease = Lease(machine=this_machine(), pid=1, process_start="before the boot")
-    WorkFolder(str(tmp_path)).write(lease.model_dump_json().encode(), RUN, LEASE_FILE)
+    open_folder(str(tmp_path)).write(f"{RUN}/{LEASE_FILE}", lease.model_dump_json().encode())
     assert [found.run for found in find_leftovers(str(tmp_path))] == [RUN]
 
 
@@ -124,7 +127,7 @@ def test_a_later_process_with_the_same_id_is_another(tmp_path: Path) -> None:
     [(0, False), (ABANDONED_AFTER_SEC - 60, False), (ABANDONED_AFTER_SEC + 60, True)],
 )
 def test_a_run_of_another_machine_counts_by_its_lease(
-    tmp_path: Path, folder: WorkFolder, age_sec: float, abandoned: bool
+    tmp_path: Path, folder: Folder, age_sec: float, abandoned: bool
 ) -> None:
     """From afar a lease is given up when the store has not seen it renewed for long enough."""
     leave(tmp_path, "another machine", age_sec)
@@ -134,7 +137,7 @@ def test_a_run_of_another_machine_counts_by_its_lease(
 
 @pytest.mark.parametrize("skew_sec", [-86_400.0, 86_400.0])
 def test_the_clock_of_this_machine_does_not_matter(
-    tmp_path: Path, folder: WorkFolder, monkeypatch: pytest.MonkeyPatch, skew_sec: float
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, skew_sec: float
 ) -> None:
     """A machine that is a day ahead or behind judges as every other: by the store's times."""
     leave(tmp_path, "another machine", 0)
@@ -145,27 +148,29 @@ def test_the_clock_of_this_machine_does_not_matter(
 
 
 def test_a_lease_that_is_renewed_is_never_given_up(
-    tmp_path: Path, folder: WorkFolder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Renewals make a lease young again, for observers on other machines too."""
-    lease = HeldLease(folder, RUN, renew_sec=0.01)
-    monkeypatch.setattr("longform.storage.lease.this_machine", lambda: "another machine")
+    lease = HeldLease.take(folder, PATH, renew_sec=0.01)
+    assert lease is not None
+    monkeypatch.setattr("longform.process_identity.this_machine", lambda: "another machine")
     try:
         for _ in range(3):
             age(tmp_path / RUN / LEASE_FILE, 2 * ABANDONED_AFTER_SEC)
-            before = read_lease(folder, RUN)
+            before = read_lease(folder, PATH)
             assert before is not None
             deadline = time.monotonic() + 60
-            while (read_lease(folder, RUN) or before).renewals <= before.renewals + 1:
+            while (read_lease(folder, PATH) or before).renewals <= before.renewals + 1:
                 assert time.monotonic() < deadline, "the lease is not renewed"
             assert not is_abandoned(folder, RUN)
     finally:
         lease.release()
 
 
-def test_a_lease_that_is_released_is_nobodys(folder: WorkFolder) -> None:
+def test_a_lease_that_is_released_is_nobodys(folder: Folder) -> None:
     """Within one process, too, what an ended run could not remove is a leftover."""
-    lease = HeldLease(folder, RUN)
+    lease = HeldLease.take(folder, PATH, renew_sec=30.0)
+    assert lease is not None
     assert not is_abandoned(folder, RUN)
     lease.release()
     assert is_abandoned(folder, RUN)
@@ -173,12 +178,12 @@ def test_a_lease_that_is_released_is_nobodys(folder: WorkFolder) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b'{"machine": 1}', b"\xff"])
 def test_a_folder_without_a_usable_lease_counts_by_its_files(
-    tmp_path: Path, folder: WorkFolder, content: bytes | None
+    tmp_path: Path, folder: Folder, content: bytes | None
 ) -> None:
     """What was killed before or in the middle of its lease stays until nothing in it is young."""
-    folder.write(b"audio", RUN, "a")
+    folder.write(f"{RUN}/a", b"audio")
     if content is not None:
-        folder.write(content, RUN, LEASE_FILE)
+        folder.write(PATH, content)
     everything = [*(tmp_path / RUN).iterdir(), tmp_path / RUN]
     for path in everything[1:]:
         age(path, 2 * ABANDONED_AFTER_SEC)

@@ -13,7 +13,8 @@ from longform.audio import Pcm
 from longform.errors import InvariantError, OutputError, SourceUnavailableError
 from longform.media import spool
 from longform.media.spool import WorkFile, WorkLimits, WorkRun, open_run, read_blocks
-from longform.storage.remote_folder import WorkFolder
+from longform.storage.folder import open_folder
+from longform.storage.local_folder import LocalFolder
 from tests.support.s3_server import BUCKET
 
 LIMITS = WorkLimits(max_bytes=2**30, reserve_bytes=0)
@@ -82,8 +83,8 @@ async def test_a_run_takes_its_files_with_it(root: str) -> None:
         with pytest.raises(SourceUnavailableError):
             await read(second)
         assert len(await read(kept)) == 10
-        assert WorkFolder(root).names() == [other.name]
-    assert WorkFolder(root).names() == []
+        assert open_folder(root).names() == [other.name]
+    assert open_folder(root).names() == []
 
 
 @pytest.mark.parametrize("ending", [ValueError, asyncio.CancelledError, KeyboardInterrupt])
@@ -98,8 +99,8 @@ async def test_however_a_run_ends_nothing_stays(root: str, ending: type[BaseExce
 
     with pytest.raises(ending):
         await a_run()
-    assert WorkFolder(root).files() == {}
-    assert WorkFolder(root).names() == []
+    assert open_folder(root).sizes() == {}
+    assert open_folder(root).names() == []
 
 
 async def test_cancelling_in_the_middle_of_a_write(
@@ -107,14 +108,14 @@ async def test_cancelling_in_the_middle_of_a_write(
 ) -> None:
     """A write that goes on in its thread after the run was cancelled does not bring it back."""
     writing, go_on = threading.Event(), threading.Event()
-    append = WorkFolder.append
+    append = LocalFolder.append
 
-    def slow(folder: WorkFolder, content: bytes, *components: str) -> None:
+    def slow(folder: LocalFolder, name: str, content: bytes) -> None:
         writing.set()
         assert go_on.wait(60)
-        append(folder, content, *components)
+        append(folder, name, content)
 
-    monkeypatch.setattr(WorkFolder, "append", slow)
+    monkeypatch.setattr(LocalFolder, "append", slow)
 
     async def a_run() -> None:
         async with open_run(str(tmp_path), LIMITS) as run:
@@ -144,8 +145,10 @@ async def test_a_damaged_file_is_noticed(
     """A file that is short, or has one bit flipped, is never taken for its audio."""
     async with open_run(root, LIMITS) as run:
         written = await write(run, "a", [noise(1_000)])
-        folder = WorkFolder(root)
-        folder.write(damage(folder.read(run.name, "a")), run.name, "a")
+        folder = open_folder(root)
+        content = folder.read(f"{run.name}/a")
+        assert content is not None
+        folder.write(f"{run.name}/a", damage(content))
         with pytest.raises(SourceUnavailableError, match=match):
             await read(written)
 
@@ -187,7 +190,7 @@ async def test_a_disk_that_fills_up_while_it_is_written(
     usage = namedtuple("usage", "free")
     disk = {"free": 10_000}
     monkeypatch.setattr(
-        "longform.storage.remote_folder.shutil.disk_usage", lambda _: usage(disk["free"])
+        "longform.storage.local_folder.shutil.disk_usage", lambda _: usage(disk["free"])
     )
     async with open_run(str(tmp_path), WorkLimits(max_bytes=10**9, reserve_bytes=5_000)) as run:
         writer = run.writer("a")
@@ -202,16 +205,16 @@ async def test_a_store_that_fails_at_the_end(root: str, monkeypatch: pytest.Monk
     """A run that cannot remove its folder does not fail for that; a later run removes it."""
     with monkeypatch.context() as patch:
 
-        def refuse(folder: WorkFolder, *components: str) -> None:
+        def refuse(name: str) -> None:
             raise OutputError("the store is away")
 
         async with open_run(root, LIMITS) as run:
             await write(run, "a", [noise(10)])
-            patch.setattr(WorkFolder, "remove", refuse)
-    assert WorkFolder(root).names() == [run.name]
+            patch.setattr(type(open_folder(root)), "remove", lambda _, name: refuse(name))
+    assert open_folder(root).names() == [run.name]
     async with open_run(root, LIMITS):
         pass
-    assert WorkFolder(root).names() == []
+    assert open_folder(root).names() == []
 
 
 @pytest.mark.parametrize("name", ["", "..", "../a", "a/b", "/a", ".a", "a\0", "a\n", "x" * 200])

@@ -16,7 +16,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from longform.errors import OutputError, ParameterError
-from longform.storage.folder import open_place
+from longform.storage.folder import open_folder
 from longform.transcript.formats import FORMATS
 from longform.transcript.formats.rendering import Rendering
 from longform.transcript.write import check_writable, write_outputs
@@ -63,7 +63,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def content(target: str, name: str) -> str:
     """Return a file that must be there."""
-    found = open_place(target).read(name)
+    found = open_folder(target).read(name)
     assert found is not None, name
     return found.decode()
 
@@ -94,7 +94,7 @@ def test_a_stem_that_is_given_replaces_whatever_has_it(
 ) -> None:
     """Of any recording; the JSON file is the last, so that half a replacement can be told."""
     write_outputs(OTHER, ["json", "txt"], target, "place")
-    place, order = type(open_place(target)), list[str]()
+    place, order = type(open_folder(target)), list[str]()
     write = place.write
 
     def noted(self: Any, name: str, content: bytes) -> None:
@@ -114,7 +114,7 @@ def test_a_stem_that_is_given_replaces_whatever_has_it(
 
 def test_a_file_can_be_removed(target: str) -> None:
     """And that it is gone already is no error."""
-    place = open_place(target)
+    place = open_folder(target)
     place.write("talk.txt", b"x")
     place.remove("talk.txt")
     assert place.read("talk.txt") is None
@@ -146,7 +146,7 @@ def test_the_same_recording_is_known_by_its_text(target: str) -> None:
 @pytest.mark.parametrize("record", ["", "[]", "{}", '{"provenance": 1}', "[" * 100_000, "\0"])
 def test_a_file_of_somebody_else_is_not_touched(target: str, record: str) -> None:
     """A JSON file that is not ours stays as it is."""
-    open_place(target).write("talk.json", record.encode())
+    open_folder(target).write("talk.json", record.encode())
     write_outputs(OURS, ["json"], target)
     assert content(target, "talk.json") == record
     assert "aaaaaaaa" in content(target, "talk-aaaaaaaa.json")
@@ -176,7 +176,7 @@ def test_files_are_readable_by_others(tmp_path: Path) -> None:
 
 def test_a_reader_sees_all_or_nothing(tmp_path: Path) -> None:
     """While a file is replaced again and again, every read finds one whole version of it."""
-    place = open_place(str(tmp_path))
+    place = open_folder(str(tmp_path))
     versions = [bytes([letter]) * 300_000 for letter in b"ab"]
     place.write("x", versions[0])
     seen = []
