@@ -2,14 +2,31 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 from longform.errors import RetryableError, SourceThrottledError, SourceUnreliableError
 from longform.net.policy import SourcePolicy
 
+T = TypeVar("T")
 
-class Patience:
+
+def pause_sec(failures: int, base_sec: float, max_sec: float, asked_sec: float | None) -> float:
+    """Return how long to wait after so many failures, or as long as the server asks for.
+
+    Args:
+        failures: tries in a row that brought nothing, from 1.
+        base_sec: half of the longest first pause; each further one is twice as long.
+        max_sec: no pause is longer, whatever the server asks for.
+        asked_sec: what its Retry-After says, if anything.
+    """
+    longest_sec = min(max_sec, base_sec * 2**failures)
+    return min(max_sec, max(random.uniform(longest_sec / 2, longest_sec), asked_sec or 0.0))
+
+
+class Backoff:
     """Counts the tries of one request that brought nothing, and waits between them."""
 
     def __init__(self, policy: SourcePolicy) -> None:
@@ -20,6 +37,18 @@ class Patience:
         """Start counting again: the last try brought something new."""
         self._failures = 0
 
+    async def call(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what `attempt` returns, tried again after every RetryableError.
+
+        Raises:
+            RetryableError: the last one, when there have been enough tries.
+        """
+        while True:
+            try:
+                return await attempt()
+            except RetryableError as error:
+                await self.wait(error)
+
     async def wait(self, error: RetryableError) -> None:
         """Wait before the next try, or give up.
 
@@ -29,18 +58,14 @@ class Patience:
         self._failures += 1
         if self._failures >= self._policy.max_attempts:
             raise error
-        await asyncio.sleep(self._pause_sec(error))
-
-    def _pause_sec(self, error: RetryableError) -> float:
-        longest = min(
-            self._policy.backoff_max_sec, self._policy.backoff_base_sec * 2**self._failures
+        asked_sec = error.retry_after_sec if isinstance(error, SourceThrottledError) else None
+        policy = self._policy
+        await asyncio.sleep(
+            pause_sec(self._failures, policy.backoff_base_sec, policy.backoff_max_sec, asked_sec)
         )
-        pause = random.uniform(longest / 2, longest)
-        asked = error.retry_after_sec if isinstance(error, SourceThrottledError) else None
-        return min(self._policy.backoff_max_sec, max(pause, asked or 0.0))
 
 
-class Allowance:
+class FailureTimeBudget:
     """The time that failing tries of one source may cost in all, whichever requests they were.
 
     A server that brings a little with every try would otherwise hold a job for days. What

@@ -111,7 +111,6 @@ def make_client(policy: SourcePolicy) -> httpx.AsyncClient:
 
     A proxy would resolve names itself, out of reach of the address policy.
     """
-    _redact_logs()
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS)
     transport = httpx.AsyncHTTPTransport(limits=limits)
     transport._pool = httpcore.AsyncConnectionPool(
@@ -121,7 +120,7 @@ def make_client(policy: SourcePolicy) -> httpx.AsyncClient:
         keepalive_expiry=limits.keepalive_expiry,
         network_backend=CheckedBackend(policy),
     )
-    return httpx.AsyncClient(
+    return _RedactingClient(
         transport=transport,
         trust_env=False,
         follow_redirects=False,
@@ -129,6 +128,9 @@ def make_client(policy: SourcePolicy) -> httpx.AsyncClient:
         # Compressed bodies would shift every byte offset.
         headers={"Accept-Encoding": "identity", "User-Agent": f"longform/{__version__}"},
     )
+
+
+_LOGGERS = ("httpx", "httpcore.http11")  # what they log may hold signatures
 
 
 class _RedactUrls(logging.Filter):
@@ -145,10 +147,27 @@ class _RedactUrls(logging.Filter):
         return not str(record.msg).startswith("receive_response_headers")
 
 
-@cache
-def _redact_logs() -> None:
-    for name in ("httpx", "httpcore.http11"):
-        logging.getLogger(name).addFilter(_RedactUrls())
+class _RedactingClient(httpx.AsyncClient):
+    """Keeps addresses out of the log while it is open; then loggers are as they were."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._redacting = _RedactUrls()
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._redacting)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self._let_go()
+        await super().aclose()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        self._let_go()
+        await super().__aexit__(*exc)
+
+    def _let_go(self) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._redacting)
 
 
 @cache

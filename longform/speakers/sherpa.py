@@ -6,7 +6,6 @@ expects, holds an hour's audio in 0.5 GB, and gives none of it back while it wor
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from longform.audio import SAMPLE_RATE_HZ, Span, to_samples
 from longform.errors import EngineUnavailableError, EnvironmentFaultError, WeightsError
+from longform.media.decode.sandbox import child
 from longform.params import DiarizeParams
 from longform.settings import Settings
 from longform.speakers.sherpa_child import Request
@@ -40,6 +40,10 @@ _FRAMEWORKS = ("wespeaker", "3d-speaker", "nemo")
 _MAX_WINDOWS = 8_000
 _WINDOW_SEC = 10
 _MIN_SHIFT, _MAX_SHIFT = 0.1, 1.0  # of a window
+# Bytes of address space: libraries, threads and a clustering of 1 GB; and 0.5 GB of samples an
+# hour, of which sherpa-onnx holds two copies for a while.
+BASE_MEMORY_BYTES = 4 * 2**30
+MEMORY_BYTES_PER_HOUR = 2**30
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class SherpaDiarizer:
             max_speakers=params.max_speakers,
             threshold=params.threshold,
         )
-        found = json.loads(await _run(request))
+        found = json.loads(await _run(request, num_samples))
         return [
             (Span(_sample(start, num_samples), _sample(end, num_samples)), speaker)
             for start, end, speaker in found
@@ -151,22 +155,12 @@ def _require(path: Path, kind: str, keys: tuple[str, ...]) -> Mapping[str, str]:
     return found
 
 
-async def _run(request: Request) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "longform.speakers.sherpa_child",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C is for us to handle
-    )
-    try:
-        output, complaints = await process.communicate(request.model_dump_json().encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+async def _run(request: Request, num_samples: int) -> bytes:
+    script = ("-P", "-m", "longform.speakers.sherpa_child", request.model_dump_json())
+    hours = num_samples / SAMPLE_RATE_HZ / 3600
+    memory_bytes = BASE_MEMORY_BYTES + round(hours * MEMORY_BYTES_PER_HOUR)
+    async with child((sys.executable, *script), memory_bytes=memory_bytes) as process:
+        output, complaints = await process.communicate()
     if process.returncode != 0:
         last = complaints.decode(errors="replace").strip().rpartition("\n")[2][:300]
         raise EngineUnavailableError(

@@ -1,4 +1,4 @@
-"""The process in which sherpa-onnx runs: a request on stdin, turns as JSON on stdout."""
+"""The process in which sherpa-onnx runs: a request as its argument, turns as JSON on stdout."""
 
 import sys
 from typing import Any
@@ -64,10 +64,10 @@ def _run(request: Request, pcm: Any, num_speakers: int) -> list[tuple[float, flo
 
 
 def main() -> None:
-    """Answer the one request on stdin."""
+    """Answer the one request, which is the argument."""
     import json
 
-    request = Request.model_validate_json(sys.stdin.buffer.read())
+    request = Request.model_validate_json(sys.argv[1])
     sys.stdout.write(f"\n{json.dumps(diarize(request))}\n")
 
 

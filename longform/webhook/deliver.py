@@ -9,12 +9,11 @@ from pydantic import SecretStr
 
 from longform.errors import (
     AddressDeniedError,
-    RetryableError,
     TooManyRequestsError,
     WebhookRefusedError,
     WebhookUnavailableError,
 )
-from longform.net.backoff import Patience
+from longform.net.backoff import Backoff
 from longform.net.http_errors import asked_pause_sec, translated_errors
 from longform.net.policy import SourcePolicy, redact
 from longform.net.safe_http import make_client
@@ -44,7 +43,7 @@ class WebhookTarget(FrozenModel):
 
     @property
     def policy(self) -> SourcePolicy:
-        """The address policy of sources, with the patience that suits a small request."""
+        """The address policy of sources, with the backoff that suits a small request."""
         return SourcePolicy(
             allow_private_hosts=self.allow_private_hosts,
             stall_timeout_sec=ANSWER_TIMEOUT_SEC,
@@ -65,14 +64,13 @@ async def deliver(event: WebhookEvent, target: WebhookTarget) -> None:
     """
     keys = parse_keys(target.signing_keys)
     body = event.body()
-    patience = Patience(target.policy)
     async with make_client(target.policy) as client:
-        while True:
+
+        async def attempt() -> None:
             headers = signed_headers(keys, event.id, int(time.time()), body)
-            try:
-                return await _post(client, target, {**headers}, body)
-            except RetryableError as error:
-                await patience.wait(error)
+            await _post(client, target, {**headers}, body)
+
+        await Backoff(target.policy).call(attempt)
 
 
 async def _post(

@@ -11,7 +11,7 @@ from longform.errors import (
     SourceUnavailableError,
     SourceUnreliableError,
 )
-from longform.net.backoff import Allowance, Patience, parse_retry_after
+from longform.net.backoff import Backoff, FailureTimeBudget, parse_retry_after
 from longform.net.policy import SourcePolicy
 
 POLICY = SourcePolicy(max_attempts=6, backoff_base_sec=1.0, backoff_max_sec=10.0)
@@ -32,11 +32,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def test_pauses_grow_and_end(pauses: list[float]) -> None:
     """Pauses double up to the ceiling, with jitter, and the last failure is raised."""
-    patience, error = Patience(POLICY), SourceUnavailableError("down")
+    backoff, error = Backoff(POLICY), SourceUnavailableError("down")
     for _ in range(5):
-        await patience.wait(error)
+        await backoff.wait(error)
     with pytest.raises(SourceUnavailableError):
-        await patience.wait(error)
+        await backoff.wait(error)
     assert len(pauses) == 5
     for number, pause in enumerate(pauses, 1):
         longest = min(10.0, 2.0**number)
@@ -45,20 +45,20 @@ async def test_pauses_grow_and_end(pauses: list[float]) -> None:
 
 async def test_retry_after_is_honoured_up_to_the_ceiling(pauses: list[float]) -> None:
     """A server's wish counts when it is longer than the backoff, but not without limit."""
-    patience = Patience(POLICY)
+    backoff = Backoff(POLICY)
     for asked in (7.0, 3_600.0):
         error = SourceThrottledError("busy")
         error.retry_after_sec = asked
-        await patience.wait(error)
+        await backoff.wait(error)
     assert pauses == [7.0, 10.0]
 
 
 async def test_progress_renews_patience(pauses: list[float]) -> None:
     """After something new arrived, the count of tries starts again."""
-    patience, error = Patience(POLICY), SourceUnavailableError("down")
+    backoff, error = Backoff(POLICY), SourceUnavailableError("down")
     for _ in range(20):
-        patience.renew()
-        await patience.wait(error)
+        backoff.renew()
+        await backoff.wait(error)
     assert len(pauses) == 20
 
 
@@ -87,11 +87,11 @@ def test_a_date_counts_by_the_clock_of_the_server() -> None:
 
 def test_lost_time_is_bounded_and_earned_by_progress() -> None:
     """Failing tries may cost so much time in all; bytes that arrive add to it at the rate floor."""
-    allowance = Allowance(POLICY.model_copy(update={"max_lost_sec": 10.0}), "the source")
+    budget = FailureTimeBudget(POLICY.model_copy(update={"max_lost_sec": 10.0}), "the source")
     error = SourceUnavailableError("down")
-    allowance.spend(9.0, error)
-    allowance.earn(4_000)  # 2 s at 2,000 bytes a second
-    allowance.spend(2.5, error)
+    budget.spend(9.0, error)
+    budget.earn(4_000)  # 2 s at 2,000 bytes a second
+    budget.spend(2.5, error)
     with pytest.raises(SourceUnreliableError) as caught:
-        allowance.spend(1.0, error)
+        budget.spend(1.0, error)
     assert caught.value.__cause__ is error

@@ -73,7 +73,11 @@ class Watchdog:
 
 @asynccontextmanager
 async def child(
-    command: Sequence[str], *, cpu_sec: int = 0, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    cpu_sec: int = 0,
+    memory_bytes: int = MEMORY_LIMIT_BYTES,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a program under ceilings, its pipes in hand; leaving the context ends it.
 
@@ -85,7 +89,7 @@ async def child(
     """
     if not (os.path.isfile(command[0]) and os.access(command[0], os.X_OK)):  # noqa: ASYNC240, PTH113
         raise EnvironmentFaultError(f"{command[0]} cannot be started; see LONGFORM_FFMPEG")
-    limits = (os.getpid(), MEMORY_LIMIT_BYTES, cpu_sec)
+    limits = (os.getpid(), memory_bytes, cpu_sec)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, limits), *command),
         stdin=asyncio.subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from longform.media.model import Source
 from longform.media.sources.fingerprint import strong
 from longform.media.sources.http_requests import RemoteAddress, content_length, content_range
 from longform.media.sources.signed_urls import refreshed
-from longform.net.backoff import Allowance, Patience
+from longform.net.backoff import Backoff, FailureTimeBudget
 from longform.net.policy import SourcePolicy
 
 OVERLAP_BYTES = 512  # bytes that a resumed request asks for again, to see that it goes on
@@ -50,7 +50,7 @@ class HttpReader:
         self._source = source
         self._policy = policy
         self._address = address
-        self._allowance = Allowance(policy, source.shown)
+        self._time_budget = FailureTimeBudget(policy, source.shown)
         self._renewing = asyncio.Lock()
 
     async def read(self, start: int, end: int) -> bytes:
@@ -65,22 +65,22 @@ class HttpReader:
         loop = asyncio.get_running_loop()
         wanted = end - start
         received = bytearray()
-        patience = Patience(self._policy)
+        backoff = Backoff(self._policy)
         while len(received) < wanted:
             before, began_sec = len(received), loop.time()
             failure = await self._try(start, end, received)
             brought = len(received) - before
-            self._allowance.earn(brought)
+            self._time_budget.earn(brought)
             if brought * PROGRESS_PARTS >= wanted:
-                patience.renew()
+                backoff.renew()
                 if failure is None:  # some servers send a range in parts of their own choice
                     continue
             if len(received) < wanted:
                 failure = failure or WrongRangeError(
                     f"{self._source.shown} sends far less than it is asked for; try again later"
                 )
-                await patience.wait(failure)
-                self._allowance.spend(loop.time() - began_sec, failure)
+                await backoff.wait(failure)
+                self._time_budget.spend(loop.time() - began_sec, failure)
         return bytes(received)
 
     async def close(self) -> None:

@@ -14,7 +14,6 @@ from longform.errors import (
     EmptySourceError,
     OutputError,
     RangesUnsupportedError,
-    RetryableError,
     SourceTooLargeError,
 )
 from longform.media.model import Source
@@ -22,7 +21,7 @@ from longform.media.sources import fingerprint, signed_urls
 from longform.media.sources.fingerprint import ContentHash, pinned
 from longform.media.sources.http_reader import HttpReader
 from longform.media.sources.http_requests import RemoteAddress, content_length, content_range
-from longform.net.backoff import Patience
+from longform.net.backoff import Backoff
 from longform.net.policy import SourcePolicy, require_size, shown_name
 
 
@@ -86,12 +85,7 @@ def _reader(source: Source, policy: SourcePolicy, address: RemoteAddress) -> Htt
 
 
 async def _look(address: RemoteAddress, policy: SourcePolicy) -> _Look:
-    patience = Patience(policy)
-    while True:
-        try:
-            return await _look_once(address)
-        except RetryableError as error:
-            await patience.wait(error)
+    return await Backoff(policy).call(lambda: _look_once(address))
 
 
 async def _look_once(address: RemoteAddress) -> _Look:
@@ -154,7 +148,7 @@ async def _download(
 
 NO_RANGES_WARNING = "the server does not support byte ranges; downloaded whole first"
 NO_LENGTH_WARNING = (
-    "the server does not say how long the file is: had it ended early, nobody would have noticed"
+    "the server does not say how long the file is: if it ended early, that cannot be noticed"
 )
 
 
@@ -177,12 +171,7 @@ async def download(
         RetryableError: after `max_attempts` tries.
         OutputError: there is no room for it.
     """
-    patience = Patience(policy)
-    while True:
-        try:
-            return await _download_once(address, limit_bytes, scratch_dir)
-        except RetryableError as error:
-            await patience.wait(error)
+    return await Backoff(policy).call(lambda: _download_once(address, limit_bytes, scratch_dir))
 
 
 async def _download_once(address: RemoteAddress, limit_bytes: int, scratch_dir: Path) -> Download:

@@ -9,7 +9,6 @@ from typing import TypeVar, cast
 from longform.errors import (
     EnvironmentFaultError,
     NotMediaError,
-    RetryableError,
     SourceChangedError,
     SourceUnavailableError,
 )
@@ -17,7 +16,7 @@ from longform.media.model import Source
 from longform.media.sources import signed_urls
 from longform.media.sources.fingerprint import pinned, validator
 from longform.media.sources.object_client import ObjectClient, ObjectStatus
-from longform.net.backoff import Patience
+from longform.net.backoff import Backoff
 from longform.net.policy import SourcePolicy, redact, require_size, scheme_of, shown_name
 from longform.storage.store_errors import EXTRAS, object_error, store_errors
 
@@ -100,13 +99,8 @@ class ObjectReader:
     async def _retrying(
         self, call: Callable[[ObjectClient], Awaitable[Result]], num_bytes: int
     ) -> Result:
-        patience = Patience(self._policy)
         limit_sec = self._policy.stall_timeout_sec + num_bytes / self._policy.min_bytes_per_sec
-        while True:
-            try:
-                return await self._once(call, limit_sec)
-            except RetryableError as error:
-                await patience.wait(error)
+        return await Backoff(self._policy).call(lambda: self._once(call, limit_sec))
 
     async def _once(
         self, call: Callable[[ObjectClient], Awaitable[Result]], limit_sec: float

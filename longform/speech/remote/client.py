@@ -1,6 +1,5 @@
 """HTTP to a model service: one connection pool, retries, and its answers as our errors."""
 
-import random
 import time
 from collections.abc import Mapping
 from typing import Any, cast
@@ -18,7 +17,7 @@ from longform.errors import (
     ServiceRefusedError,
     UnknownModelError,
 )
-from longform.net.backoff import parse_retry_after
+from longform.net.backoff import parse_retry_after, pause_sec
 
 CONNECT_TIMEOUT_SEC = 10.0
 # A chunk may wait in the service's queue behind those of every other worker.
@@ -134,7 +133,7 @@ class ServiceClient:
                 failure = f"answers {response.status_code}: {_reason(response)[0]}"
                 asked_pause = parse_retry_after(response.headers.get("retry-after"))
             if attempt < self._max_attempts:
-                time.sleep(_pause_sec(attempt, asked_pause))
+                time.sleep(pause_sec(attempt, BACKOFF_BASE_SEC, BACKOFF_MAX_SEC, asked_pause))
         raise EngineUnavailableError(f"the model service at {self.url} {failure}") from cause
 
     def _document(self, response: httpx.Response) -> dict[str, Any]:
@@ -163,11 +162,6 @@ class ServiceClient:
 
 def _may_pass(status: int) -> bool:
     return status in (408, 429) or (status >= 500 and status != _TIME_LIMIT)
-
-
-def _pause_sec(attempt: int, asked: float | None) -> float:
-    longest = min(BACKOFF_MAX_SEC, BACKOFF_BASE_SEC * 2**attempt)
-    return min(BACKOFF_MAX_SEC, max(random.uniform(longest / 2, longest), asked or 0.0))
 
 
 def _reason(response: httpx.Response) -> tuple[str, str | None]:
