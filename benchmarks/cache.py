@@ -29,7 +29,7 @@ from longform.chunking.macro import Split, nominal_boundaries
 from longform.params import TranscribeParams
 from longform.pipeline.chunk_cache import ChunkStore
 from longform.pipeline.planning import Plan, PlannedChunk, open_recording, plan_key
-from longform.pipeline.recording_run import Run, plan_store
+from longform.pipeline.recording_run import RecordingRun, plan_store
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine
 from longform.transcript.segment import ChunkResult, ChunkStats, Interval
@@ -55,7 +55,7 @@ def fill(audio: Path, home: Path) -> None:
     params, settings = TranscribeParams(), Settings()
     recording = asyncio.run(open_recording(str(audio), settings, home))
     engine = choose_engine(params, settings)
-    run = Run("", recording, params, engine, settings.chunk_store_url)
+    run = RecordingRun("", recording, params, engine, settings.chunk_store_url)
     total = recording.media.num_samples_estimate or 0
     edges = [0, *nominal_boundaries(total, params), total]
     splits = [Split(sample=at, kind="pause", is_silent=True) for at in edges[1:-1]]

@@ -21,7 +21,7 @@ from longform.params import TranscribeParams
 from longform.pipeline.chunk_job import MacroChunkJob, SpooledAudio
 from longform.pipeline.planning import find_split as find_split_in
 from longform.pipeline.planning import open_recording, sequential_chunks, windowed_chunks
-from longform.pipeline.recording_run import Run
+from longform.pipeline.recording_run import RecordingRun
 from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine, worker_engine
@@ -153,7 +153,7 @@ async def _transcribe_pcm(
 
 async def _transcribe(path: Path, params: TranscribeParams, folder: Path) -> TranscribeOutput:
     settings = Settings(cpu_threads=THREADS)
-    run = Run(
+    run = RecordingRun(
         run_id="benchmark",
         recording=await open_recording(str(path), settings, folder),
         params=params,
@@ -164,7 +164,9 @@ async def _transcribe(path: Path, params: TranscribeParams, folder: Path) -> Tra
         return await _transcribe_chunks(run, settings, spool)
 
 
-async def _transcribe_chunks(run: Run, settings: Settings, spool: WorkRun) -> TranscribeOutput:
+async def _transcribe_chunks(
+    run: RecordingRun, settings: Settings, spool: WorkRun
+) -> TranscribeOutput:
     async def find_split(boundary_sample: int) -> Any:
         return await find_split_in(run.recording, boundary_sample, run.params)
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from longform.net.policy import redact
 from longform.params import FrozenModel, TranscribeParams
-from longform.settings import Settings, is_in_environment, variable_name
+from longform.settings import Settings, is_in_environment, variable_name, with_overrides
 
 DEFAULT = "default"
 MASK = "********"
@@ -86,14 +86,14 @@ def read_variable(settings: Settings) -> tuple[Mapping[str, str], str]:
     status.address.apply()
     import asyncio
 
-    from infra.settings_variable import apply_settings_variable
+    from infra.settings_variable import settings_from_variable
 
-    return asyncio.run(apply_settings_variable()), ""
+    return asyncio.run(settings_from_variable()), ""
 
 
 def setting_lines(variable: Mapping[str, str]) -> list[ConfigLine]:
-    """Return the settings; those in `variable` have just been put into the environment."""
-    settings = Settings()
+    """Return the settings that are in force, with those that `variable` sets."""
+    settings = with_overrides(Settings(), **variable)
     return [
         ConfigLine(
             name=name,

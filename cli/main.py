@@ -22,6 +22,7 @@ from cli import (
     transcribe_options,
 )
 from cli.exit_codes import INTERRUPTED, exit_code
+from cli.fast_exit import tune_garbage_collection
 from longform import __version__
 from longform.errors import LongformError
 
@@ -73,6 +74,7 @@ def _root(
 
 def main() -> None:
     """Run the command."""
+    tune_garbage_collection()
     try:
         app()
     except LongformError as error:

@@ -64,14 +64,12 @@ def plan(
 async def _plan(media: str, settings: Settings, params: TranscribeParams) -> tuple[Recording, Plan]:
     from longform.media.shared_blocks import discard_blocks
     from longform.media.sources.open import check_exists
-    from longform.media.spool import open_workplace
+    from longform.media.spool import open_scratch
     from longform.pipeline.planning import make_plan, open_recording
 
     check_exists(media)
-    async with open_workplace(settings) as workplace, AsyncExitStack() as ending:
-        recording = await open_recording(
-            media, settings, workplace.scratch_dir, params.audio_stream
-        )
+    async with open_scratch(settings) as scratch, AsyncExitStack() as ending:
+        recording = await open_recording(media, settings, scratch.local_dir, params.audio_stream)
         ending.callback(discard_blocks, recording.policy.block_dir, recording.source.blocks)
         return recording, await make_plan(recording, params)
 

@@ -120,10 +120,9 @@ def begin_environment(
 
 def settings_in_force(overrides: Mapping[str, object]) -> Settings:
     """Return options over the environment over the Prefect variable over the defaults."""
-    from infra.settings_variable import apply_settings_variable
+    from infra.settings_variable import load_settings
 
-    asyncio.run(apply_settings_variable())
-    return with_overrides(Settings(), **overrides)
+    return with_overrides(asyncio.run(load_settings()), **overrides)
 
 
 async def transcribe_all(request: Request, display: Display, interruption: Interruption) -> int:

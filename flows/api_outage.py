@@ -31,7 +31,7 @@ def is_outage(error: BaseException | None) -> bool:
     return isinstance(error, httpx.TransportError | ApiUnavailableError)
 
 
-async def travelling(work: Awaitable[T]) -> T:
+async def picklable_errors(work: Awaitable[T]) -> T:
     """Return what `work` returns; raise errors of ours for what the Prefect API answered it.
 
     Prefect's own error cannot be unpickled, and Dask sends an error with all that it was raised
@@ -67,7 +67,7 @@ async def wait_for_api(outage_sec: float = OUTAGE_SEC, poll_sec: float = POLL_SE
     return True
 
 
-async def if_reachable(call: Callable[[], Awaitable[object]]) -> None:
+async def best_effort(call: Callable[[], Awaitable[object]]) -> None:
     """Tell the API something that a run can do without; an outage is logged and no more."""
     try:
         await call()

@@ -14,11 +14,10 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.dispatch import reason
 from flows.progress import BatchProgress
-from flows.recording import Bench, Transcribed, gaps, missing, transcribe_recording
+from flows.recording import Transcribed, gaps, missing, transcribe_recording
 from flows.run_cluster import RunCluster
-from flows.run_lifecycle import end
+from flows.run_lifecycle import RunContext, end
 from infra.chunk_events import recording_run_id
-from infra.run_context import forgetting_results
 from longform.errors import (
     EngineUnavailableError,
     EnvironmentFaultError,
@@ -27,8 +26,9 @@ from longform.errors import (
     OutputError,
     WeightsError,
 )
+from longform.media.model import source_policy
 from longform.media.sources import signed_urls
-from longform.media.spool import open_workplace
+from longform.media.spool import open_scratch
 from longform.net.policy import shown_name
 from longform.reprocess.batch_report import Cost, FileRecord, Outcome
 from longform.reprocess.previous_results import FailureNote, now_utc
@@ -37,7 +37,6 @@ from longform.reprocess.selection import Chosen, planned
 from longform.settings import Settings
 from longform.transcript.output import Status
 from tasks.stages import leave_failure, replace_transcript
-from tasks.unsearched import unsearched
 
 # How many files of a bulk run are open at a time.
 
@@ -240,25 +239,26 @@ class Batch:
         return {task for task in tasks if task.done()}
 
     async def _file(self, chosen: Chosen, places: FilePlaces) -> FileRecord:
-        with forgetting_results():
-            return await self._transcribed(chosen, places)
-
-    async def _transcribed(self, chosen: Chosen, places: FilePlaces) -> FileRecord:
         started_sec = time.monotonic()
         entry = chosen.entry
         progress = self.bench.progress.recording(chosen.number, shown_name(entry.media_url))
         async with (
             self.bench.host_limit(entry.host),
             places,
-            open_workplace(self.bench.settings) as workplace,
+            open_scratch(self.bench.settings) as scratch,
         ):
             done = await transcribe_recording(
                 # Everything that is stored on the way holds the sealed form.
                 signed_urls.seal(entry.media_url),
                 chosen.params,
-                Bench(self.bench.settings, self.bench.cluster, workplace),
-                progress,
-                recording_run_id(self.bench.run_id, chosen.number),
+                RunContext(
+                    run_id=recording_run_id(self.bench.run_id, chosen.number),
+                    settings=self.bench.settings,
+                    policy=source_policy(self.bench.settings),
+                    cluster=self.bench.cluster,
+                    scratch=scratch,
+                    progress=progress,
+                ),
                 use_cache=self.options.use_cache,
                 with_page="html" in self.options.formats,
                 engine=chosen.engine,
@@ -273,7 +273,7 @@ class Batch:
             await self._note(chosen, why, IncompleteTranscriptError.__name__)
             return record.model_copy(update={"outcome": "incomplete", "reason": why})
         output, change = await replace_transcript(
-            unsearched(done.output),
+            done.output,
             self.options.formats,
             chosen.place,
             with_page=self.options.with_changes,

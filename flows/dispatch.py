@@ -1,60 +1,103 @@
-"""Sends macro chunks to the cluster, a window at a time, and collects what becomes of them."""
+"""Sends macro chunks to the cluster, a window at a time, and collects what becomes of them.
+
+`ENDINGS` is the table of what can become of a chunk on the cluster and what each leads to.
+"""
 
 import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import CancelledError, Future
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
+from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+import dask
 from distributed import KilledWorker
 from prefect.futures import PrefectFuture
 
 from flows.api_outage import is_outage, wait_for_api
-from flows.macro_chunk import chunk_as_subflow, chunk_as_task
+from flows.macro_chunk import run_macro_chunk, run_without_subflow
 from flows.orphaned_runs import close_task_run
-from flows.progress import ChannelProgress
-from flows.run_cluster import RunCluster
-from flows.run_lifecycle import end
-from infra.cluster import GPU
+from flows.progress import ChannelProgress, RecordingProgress
+from flows.run_lifecycle import RunContext, end
+from infra.clusters.workers import GPU, WHOLE_WORKER
+from infra.prefect_internals import dask_future, wait_until_done
 from longform.chunking.macro import Split
-from longform.errors import ClusterLostError, LongformError, OutputError
-from longform.media.spool import WorkRun
-from longform.pipeline.chunk_cache import ChunkStore
+from longform.errors import ClusterLostError, EnvironmentFaultError, LongformError, OutputError
 from longform.pipeline.chunk_claims import ChunkClaims
-from longform.pipeline.chunk_job import ChunkHeld, MacroChunkJob
+from longform.pipeline.chunk_job import (
+    ChunkClaimedElsewhere,
+    ChunkEnding,
+    ChunkReference,
+    MacroChunkJob,
+    MustRunAlone,
+)
 from longform.pipeline.transcribe_chunk import discard_audio, quarantined
-from longform.settings import Settings
 from longform.transcript.join import FailedSpan
 from longform.transcript.segment import ChunkResult
 
-# What befalls one chunk in this way befalls all: a store that is full, a cluster that is gone.
-FATAL = (ClusterLostError, OutputError)
+T = TypeVar("T")
+
+# Dask gives up a chunk after 4 deaths of workers that had it, waiting or running: a neighbour
+# may have killed them. A chunk that is to blame is quarantined before its own fourth.
+MAX_GIVEN_UP = 3
+
+ALONE_PRIORITY = 1  # before every other chunk: a worker with one that waits for it idles least
+
+# Seconds; a file share may show a new file as late as that: NFS keeps a folder for up to 60 s.
+STORE_LAG_SEC = 75.0
+STORE_POLL_SEC = 1.0
+
+
+class Next(Enum):
+    """What an ending leads to."""
+
+    DONE = auto()  # the result is in the chunk store
+    AGAIN = auto()  # at once; while another run has the chunk, that is waited for
+    ALONE = auto()  # again, with a worker process for itself
+    AFTER_DEATHS = auto()  # again, unless Dask has given it up too often: then it has failed
+    AFTER_OUTAGE = auto()  # again, once the Prefect API answers; where it does not, it has failed
+    FAILED = auto()  # for good: the transcript has a gap there
+    END_RUN = auto()  # no other chunk would be spared
+
+
+def _is(*kinds: type) -> Callable[[object], bool]:
+    return lambda ending: isinstance(ending, kinds)
+
+
+# The first line that fits an ending says what comes next.
+ENDINGS: tuple[tuple[Callable[[Any], bool], Next], ...] = (
+    (_is(ChunkReference), Next.DONE),
+    (_is(ChunkClaimedElsewhere), Next.AGAIN),
+    (_is(MustRunAlone), Next.ALONE),
+    (_is(KilledWorker), Next.AFTER_DEATHS),
+    (_is(ClusterLostError, OutputError), Next.END_RUN),
+    (is_outage, Next.AFTER_OUTAGE),
+    (_is(BaseException), Next.FAILED),
+)
+
+
+def what_next(ending: object) -> Next:
+    """Return what an ending of a chunk on the cluster leads to."""
+    return next(step for fits, step in ENDINGS if fits(ending))
 
 
 class ChunkDispatcher:
     """One channel's macro chunks. When its context is left, every chunk is in one of the lists."""
 
     def __init__(
-        self,
-        cluster: RunCluster,
-        store: ChunkStore,
-        spool: WorkRun,
-        progress: ChannelProgress,
-        settings: Settings,
-        order: int = 0,
+        self, run: RunContext[RecordingProgress], progress: ChannelProgress, order: int = 0
     ) -> None:
-        self._cluster = cluster
-        self._store = store
-        self._spool = spool
+        self._run = run
+        self._store = run.store
+        self._claims = ChunkClaims(run.settings.chunk_store_url)
         self._progress = progress
-        self._attempts = ChunkAttempts(cluster, store, settings, order)
         self._order = order
         self._execution = ""
         self._tasks: list[asyncio.Task[None]] = []
         self.results: list[ChunkResult] = []
         self.failures: list[FailedSpan] = []
         self.errors: list[BaseException] = []
-        self.num_cached = 0
         self.cached_keys: set[str] = set()
         self.splits: list[Split] = []
         self.engine_sec = 0.0
@@ -79,16 +122,15 @@ class ChunkDispatcher:
     async def _give_up(self) -> None:
         """End what is on its way, here and on the workers."""
         await end(self._tasks)
-        await asyncio.shield(self._cluster.stop(self._execution))
+        await asyncio.shield(self._run.cluster.stop(self._execution))
 
     def note_split(self, split: Split | None) -> None:
         """Keep how the boundary at the end of a chunk was decided; None: the recording's end."""
         if split is not None:
             self.splits.append(split)
 
-    async def take_cached(self, result: ChunkResult) -> None:
+    def take_cached(self, result: ChunkResult) -> None:
         """Count a chunk whose result an earlier run has left."""
-        self.num_cached += 1
         self.cached_keys.add(result.key)
         self.results.append(result)
         self._progress.chunk_done(result, cached=True)
@@ -97,13 +139,13 @@ class ChunkDispatcher:
         """Send a chunk to the cluster; returns once there is room for the next.
 
         Raises:
-            ClusterLostError, OutputError: what no other chunk would be spared.
+            LongformError: what no other chunk would be spared.
         """
         self._execution = job.execution
-        await self._cluster.load_engine(job.engine)
-        window = self._cluster.window
+        await self._run.cluster.load_engine(job.engine)
+        window = self._run.cluster.window
         window.enter()
-        task = asyncio.create_task(self._run(job))
+        task = asyncio.create_task(self._transcribe(job))
         task.add_done_callback(lambda _: window.leave())
         self._tasks = [task, *self._unfinished()]
         await window.room(self._order)
@@ -114,21 +156,117 @@ class ChunkDispatcher:
                 task.result()  # it failed in a way that no other chunk would be spared
         return [task for task in self._tasks if not task.done()]
 
-    async def _run(self, job: MacroChunkJob) -> None:
-        ended = await self._attempts.outcome(job)
-        await discard_audio(job, self._spool)
-        if isinstance(ended, ChunkResult):
-            # Workers on other hosts may keep their results where this process cannot see them.
-            await asyncio.to_thread(self._store.put_missing, ended)
-            self.results.append(ended)
-            self.engine_sec += ended.stats.engine_sec
-            self._progress.chunk_done(ended, cached=False)
+    async def _transcribe(self, job: MacroChunkJob) -> None:
+        if not job.use_cache:
+            await asyncio.to_thread(self._claims.forgive, job.key)
+        outcome = await self._outcome(job)
+        await discard_audio(job, self._run.scratch.spool)
+        if isinstance(outcome, ChunkResult):
+            self.results.append(outcome)
+            self.engine_sec += outcome.stats.engine_sec
+            self._progress.chunk_done(outcome, cached=False)
             return
-        if isinstance(ended, FATAL):
-            raise ended
-        self.errors.append(ended)
-        self.failures.append(FailedSpan(job.index, job.span, reason(ended)))
+        self.errors.append(outcome)
+        self.failures.append(FailedSpan(job.index, job.span, reason(outcome)))
         self._progress.chunk_failed(job.index, job.span.num_samples)
+
+    async def _outcome(self, job: MacroChunkJob) -> ChunkResult | BaseException:
+        """Send a chunk as often as it takes; return its result, or why there is none.
+
+        While another run computes it, it takes no place on the cluster.
+        """
+        times_given_up, must_be_alone = 0, False
+        while True:
+            if (result := await self._of_another_run(job)) is not None:
+                return result
+            deaths = await asyncio.to_thread(self._claims.settle, job.key, job.execution)
+            if deaths.is_quarantined:
+                return quarantined(deaths)
+            # Which of its types it is, the table tells.
+            ending: Any = await self._attempt(job, alone=must_be_alone or bool(deaths.workers))
+            match what_next(ending):
+                case Next.DONE:
+                    return await self._stored(job.key)
+                case Next.AGAIN:
+                    pass
+                case Next.ALONE:
+                    must_be_alone = True
+                case Next.AFTER_DEATHS if times_given_up < MAX_GIVEN_UP:
+                    times_given_up += 1
+                case Next.AFTER_OUTAGE if await wait_for_api():
+                    pass
+                case Next.END_RUN:
+                    raise ending
+                case _:
+                    return cast(BaseException, ending)
+
+    async def _of_another_run(self, job: MacroChunkJob) -> ChunkResult | None:
+        """Wait while another run computes a chunk; return the result that it has left."""
+        waited = await self._claims.wait_until_free(job.key, job.execution)
+        if not (waited and job.use_cache):
+            return None
+        result = await asyncio.to_thread(self._store.get, job.key)
+        if result is not None:
+            await asyncio.to_thread(self._claims.forgive, job.key)
+        return result
+
+    async def _attempt(self, job: MacroChunkJob, *, alone: bool) -> ChunkEnding | BaseException:
+        """Send a chunk to the cluster once; return what its task returned or raised."""
+        slots, subflows = self._run.settings.slots_per_worker, self._run.settings.subflows
+        task = run_macro_chunk if subflows else run_without_subflow
+        with dask.annotate(
+            resources={GPU: WHOLE_WORKER if alone else 1 / slots},
+            priority=ALONE_PRIORITY if alone else -self._order,
+        ):
+            future = task.submit(job.model_copy(update={"is_alone": alone}), job.address)
+        try:
+            return await ending_of(future)
+        except asyncio.CancelledError:
+            dask_future(future).cancel()  # it may not have started yet
+            closing = close_task_run(future.task_run_id, "the run has ended", cancelled=True)
+            await asyncio.shield(closing)
+            raise
+
+    async def _stored(self, key: str) -> ChunkResult:
+        """Return the result that a worker has kept.
+
+        Raises:
+            EnvironmentFaultError: it is not in the chunk store that this process sees.
+        """
+        deadline = time.monotonic() + STORE_LAG_SEC
+        while (result := await asyncio.to_thread(self._store.get, key)) is None:
+            if time.monotonic() > deadline:
+                raise EnvironmentFaultError(
+                    f"a worker has kept its result in {self._run.settings.chunk_store_url}, and it "
+                    "is not there on this host: set LONGFORM_CHUNK_STORE to a folder or an "
+                    "object store that the flow and all workers share"
+                )
+            await asyncio.sleep(STORE_POLL_SEC)
+        return result
+
+
+async def ending_of(future: PrefectFuture[Coroutine[Any, Any, T]]) -> T | BaseException:
+    """Return what a task on the Dask cluster returned or raised; wait without a thread for it."""
+    await wait_until_done(future)
+    try:
+        # Typed as the coroutine of the task's function; what comes is its value, or an error.
+        return cast(T, await asyncio.to_thread(future.result, raise_on_failure=False))
+    except KilledWorker as error:
+        await close_task_run(future.task_run_id, "the worker process died on every attempt")
+        return cast(BaseException, error)
+    except CancelledError:  # nobody but us cancels futures, and then nobody waits for them
+        await close_task_run(future.task_run_id, "the Dask scheduler is gone")
+        return ClusterLostError(
+            "the Dask scheduler is gone: start it, then run again; finished chunks are kept"
+        )
+
+
+async def result_of(future: PrefectFuture[Coroutine[Any, Any, T]]) -> T:
+    """Return what a task on the Dask cluster returned; raise what it raised."""
+    ending = await ending_of(future)
+    if isinstance(ending, BaseException):
+        raise ending
+    return ending
 
 
 def reason(error: BaseException) -> str:
@@ -138,113 +276,3 @@ def reason(error: BaseException) -> str:
     if isinstance(error, KilledWorker):
         return "the worker process died on every attempt"
     return f"{type(error).__name__}: {error}"
-
-
-# One macro chunk on the cluster, as often as it takes: through deaths, outages and other runs.
-
-
-# Dask gives up a chunk after 4 deaths of workers that had it, waiting or running: a neighbour
-# may have killed them. A chunk that is to blame is quarantined before its own fourth.
-MAX_GIVEN_UP = 3
-
-
-class ChunkAttempts:
-    """Sends macro chunks to the cluster until each has an outcome of its own."""
-
-    def __init__(
-        self, cluster: RunCluster, store: ChunkStore, settings: Settings, order: int
-    ) -> None:
-        self._cluster = cluster
-        self._store = store
-        self._settings = settings
-        self._order = order
-
-    async def outcome(self, job: MacroChunkJob) -> ChunkResult | BaseException:
-        """Return the result of a chunk, or why there is none.
-
-        While another run computes it, it takes no place on the cluster.
-        """
-        claims = ChunkClaims(job.chunk_store_url)
-        if not job.use_cache:
-            await asyncio.to_thread(claims.forgive, job.key)
-        given_up = 0
-        while True:
-            waited = await claims.wait_until_free(job.key, job.execution)
-            if waited and job.use_cache:
-                result = await asyncio.to_thread(self._store.get, job.key)
-                if result is not None:
-                    await asyncio.to_thread(claims.forgive, job.key)
-                    return result
-            deaths = await asyncio.to_thread(claims.settle, job.key, job.execution)
-            if deaths.is_quarantined:
-                return quarantined(deaths)
-            ended = await self._attempt(job)
-            if isinstance(ended, KilledWorker):
-                given_up += 1
-                if given_up > MAX_GIVEN_UP:
-                    return cast(BaseException, ended)
-            elif isinstance(ended, ChunkResult) or (
-                not isinstance(ended, ChunkHeld) and not (is_outage(ended) and await wait_for_api())
-            ):
-                return ended
-
-    async def _attempt(self, job: MacroChunkJob) -> ChunkResult | ChunkHeld | BaseException:
-        sender = await self._cluster.sender()
-        future = sender.send(
-            chunk_as_subflow if self._settings.subflows else chunk_as_task,
-            {"job": job, "address": job.address},
-            resources={GPU: 1 / self._settings.slots_per_worker},
-            priority=-self._order,
-        )
-        try:
-            return await outcome(future)
-        except asyncio.CancelledError:
-            dask_future: Future[Any] = future.wrapped_future
-            dask_future.cancel()  # it may not have started yet
-            await asyncio.shield(
-                close_task_run(future.task_run_id, "the run has ended", cancelled=True)
-            )
-            raise
-
-
-# Waiting for tasks on the cluster, without holding a thread for each.
-
-
-T = TypeVar("T")
-
-
-async def outcome(future: PrefectFuture[Coroutine[Any, Any, T]]) -> "T | BaseException":
-    """Return what a task on the Dask cluster returned or raised."""
-    # Typed for a coroutine, because the task function is one; what comes back is its value.
-    untyped: Any = future
-    dask_future = untyped.wrapped_future
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not ended.done():
-            ended.set_result(None)
-
-    dask_future.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
-    await ended
-    try:
-        ended_with: T | BaseException = await asyncio.to_thread(
-            untyped.result, raise_on_failure=False
-        )
-    except KilledWorker as error:
-        await close_task_run(future.task_run_id, "the worker process died on every attempt")
-        return cast(BaseException, error)
-    except CancelledError:  # nobody but us cancels futures, and then nobody waits for them
-        await close_task_run(future.task_run_id, "the Dask scheduler is gone")
-        return ClusterLostError(
-            "the Dask scheduler is gone: start it, then run again; finished chunks are kept"
-        )
-    return ended_with
-
-
-async def result(future: PrefectFuture[Coroutine[Any, Any, T]]) -> T:
-    """Return what a task on the Dask cluster returned; raise what it raised."""
-    value = await outcome(future)
-    if isinstance(value, BaseException):
-        raise value
-    return value

@@ -1,38 +1,30 @@
-"""The subflow `macro_chunk`: one macro chunk, visible in the UI as a run of its own."""
+"""What runs on a worker of the cluster: one macro chunk, as a subflow that the UI shows.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+The parent submits `run_macro_chunk`, which calls the subflow `macro_chunk`, which calls the task
+`transcribe_chunk`. Without subflows it submits `run_without_subflow`: one task run, and no more.
+
+Prefect pickles a task that is submitted with all that its function names. So these name one
+function each, which Dask finds in this module.
+"""
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.utilities.annotations import quote
 
-from flows.api_outage import travelling
+from flows.api_outage import picklable_errors
 from infra.chunk_events import publisher
 from infra.worker_cancellation import stoppable
 from longform.media.sources import signed_urls
 from longform.media.sources.signed_urls import Entry
-from longform.pipeline.chunk_job import ChunkHeld, MacroChunkJob
+from longform.pipeline.chunk_job import ChunkEnding, MacroChunkJob
 from longform.settings import Settings
-from longform.transcript.segment import ChunkResult
 from tasks.retries import retrying
 from tasks.stages import transcribe_chunk
-from tasks.unsearched import unsearched
-
-
-@flow(name="macro_chunk", flow_run_name="{job.label}", persist_result=False)
-async def macro_chunk(job: MacroChunkJob) -> quote:
-    """Transcribe one macro chunk and keep its result."""
-    result = await transcribe_chunk(unsearched(job), Settings(), publisher(job.run_id))
-    return quote(result)  # or Prefect would look for futures in every word of it
 
 
 @task(name="macro_chunk", task_run_name="{job.label}", cache_policy=NO_CACHE, persist_result=False)
-async def chunk_as_subflow(job: MacroChunkJob, address: Entry | None) -> ChunkResult | ChunkHeld:
-    """Run the subflow inside a worker of the cluster; this is what the parent sends."""
-    with _at_work(job, address):
-        result: ChunkResult | ChunkHeld = (await travelling(macro_chunk(job))).unquote()
-        return result
+async def run_macro_chunk(job: MacroChunkJob, address: Entry | None) -> ChunkEnding:
+    """Run the subflow inside a worker of the cluster."""
+    return await _in_subflow(job, address)
 
 
 @task(
@@ -42,15 +34,25 @@ async def chunk_as_subflow(job: MacroChunkJob, address: Entry | None) -> ChunkRe
     persist_result=False,
     **retrying,
 )
-async def chunk_as_task(job: MacroChunkJob, address: Entry | None) -> ChunkResult | ChunkHeld:
-    """Transcribe one macro chunk in the one task run that the parent sends: less to pay for."""
-    with _at_work(job, address):
-        return await transcribe_chunk.fn(job, Settings(), publisher(job.run_id))
+async def run_without_subflow(job: MacroChunkJob, address: Entry | None) -> ChunkEnding:
+    """Transcribe in the one task run that the parent has submitted: less to pay for."""
+    return await _in_this_task(job, address)
 
 
-@contextmanager
-def _at_work(job: MacroChunkJob, address: Entry | None) -> Iterator[None]:
-    # Prefect stores the parameters of the subflow, so a signed address comes beside the job.
+@flow(name="macro_chunk", flow_run_name="{job.label}", persist_result=False)
+async def macro_chunk(job: MacroChunkJob) -> ChunkEnding:
+    """Transcribe one macro chunk and keep its result."""
+    return await transcribe_chunk(job, Settings(), publisher(job.run_id))
+
+
+async def _in_subflow(job: MacroChunkJob, address: Entry | None) -> ChunkEnding:
+    # Prefect stores the parameters of a subflow, so a signed address comes beside the job.
     signed_urls.enter(address)
     with stoppable(job.execution):
-        yield
+        return await picklable_errors(macro_chunk(job))
+
+
+async def _in_this_task(job: MacroChunkJob, address: Entry | None) -> ChunkEnding:
+    signed_urls.enter(address)
+    with stoppable(job.execution):
+        return await transcribe_chunk.fn(job, Settings(), publisher(job.run_id))

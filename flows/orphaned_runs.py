@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Crashed
 
-from flows.api_outage import if_reachable
+from flows.api_outage import best_effort
 from longform.runs.history import dead_runs, forget_run
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ async def close_task_run(task_run_id: UUID, why: str, *, cancelled: bool = False
                 if error.response.status_code != HTTPStatus.NOT_FOUND:
                     raise
 
-    await if_reachable(close)
+    await best_effort(close)
 
 
 async def close_subflows(flow_run_id: str, *, cancelled: bool = False) -> None:
@@ -50,14 +50,14 @@ async def close_subflows(flow_run_id: str, *, cancelled: bool = False) -> None:
         async with get_client() as api:
             await _close_below(api, flow_run_id, cancelled=cancelled)
 
-    await if_reachable(close)
+    await best_effort(close)
 
 
 async def close_dead_runs(home: Path) -> list[str]:
     """Close the runs of this machine whose processes are gone; return their ids."""
     found = await asyncio.to_thread(dead_runs, home)
     for run_id in found:
-        await if_reachable(lambda run_id=run_id: _close_dead(home, run_id))  # type: ignore[misc]
+        await best_effort(lambda run_id=run_id: _close_dead(home, run_id))  # type: ignore[misc]
     return found
 
 

@@ -17,7 +17,7 @@ from prefect.artifacts import (
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from flows.api_outage import if_reachable
+from flows.api_outage import best_effort
 from longform.audio import clock, to_seconds
 from longform.reprocess.batch_report import FAILURES, FileRecord, hours_of
 from longform.runs.progress_events import (
@@ -384,7 +384,7 @@ class MovingArtifact:
 
     async def _update(self) -> None:
         if (artifact_id := self._id) is not None:
-            await if_reachable(
+            await best_effort(
                 lambda: aupdate_progress_artifact(
                     artifact_id, progress=100 * self._fraction(), description=self._describe()
                 )

@@ -1,23 +1,21 @@
-"""What one recording takes, from its address to its transcript: the pipeline of every flow."""
+"""The pipeline: what one recording takes, from its address to its transcript; of every flow."""
 
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
-from flows.chunks import ChunkOutcomes, transcribe_chunks
+from flows.chunks import transcribe_chunks
 from flows.progress import RecordingProgress
-from flows.run_cluster import RunCluster
+from flows.run_lifecycle import RunContext
 from longform.audio import clock
 from longform.errors import SourceChangedError
-from longform.media.model import Recording, source_policy
+from longform.media.model import Recording
 from longform.media.shared_blocks import discard_blocks
-from longform.media.spool import Workplace
 from longform.params import TranscribeParams
-from longform.pipeline.recording_run import Run
-from longform.settings import Settings
+from longform.pipeline.chunk_outcomes import ChunkOutcomes
+from longform.pipeline.recording_run import RecordingRun
 from longform.speakers.diarize import load_diarizer
 from longform.speakers.turns import Turn
 from longform.speech.engine import EngineSpec
@@ -32,7 +30,6 @@ from tasks.stages import (
     probe,
     require_unchanged,
 )
-from tasks.unsearched import unsearched
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +40,10 @@ class Transcribed:
     outcomes: ChunkOutcomes
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What the recordings of a run are worked on with. `workplace` belongs to one of them."""
-
-    settings: Settings
-    cluster: RunCluster
-    workplace: Workplace
-
-
 async def transcribe_recording(
     media_url: str,
     params: TranscribeParams,
-    bench: Bench,
-    progress: RecordingProgress,
-    run_id: str,
+    run: RunContext[RecordingProgress],
     *,
     use_cache: bool = True,
     with_page: bool = True,
@@ -68,9 +54,7 @@ async def transcribe_recording(
     Args:
         media_url: path or URL, in full or sealed.
         params: what to transcribe and how.
-        bench: the cluster and the folders.
-        progress: is told of every step.
-        run_id: what its jobs carry, so that their news find `progress`.
+        run: settings, cluster, folders, and who is told of every step.
         use_cache: whether chunks of earlier runs are taken.
         with_page: whether the HTML page is wanted, which needs the recording once more.
         engine: which has been chosen for `params`; None: it is chosen here.
@@ -79,17 +63,16 @@ async def transcribe_recording(
         LongformError: the recording cannot be used, or not one chunk of it came through.
     """
     started_sec = time.monotonic()
-    settings, scratch_dir = bench.settings, bench.workplace.scratch_dir
-    policy = source_policy(settings)
-    async with AsyncExitStack() as ending:
+    settings, policy, progress = run.settings, run.policy, run.progress
+    with ExitStack() as ending:
         if params.diarize.enabled:
             load_diarizer(settings)  # its models are missing now or never
-        source = await open_source(media_url, policy, scratch_dir)
+        source = await open_source(media_url, policy, run.scratch.local_dir)
         ending.callback(discard_blocks, policy.block_dir, source.blocks)
         media = await probe(source, policy, settings.ffmpeg, params.audio_stream)
         progress.expect(None, media.num_samples_estimate)
-        run = Run(
-            run_id=run_id,
+        recording = RecordingRun(
+            run_id=run.run_id,
             recording=Recording(source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg),
             params=params,
             engine=engine or await choose_engine(params, settings),
@@ -98,18 +81,15 @@ async def transcribe_recording(
             use_cache=use_cache,
         )
         progress.stage("transcribing")
-        outcomes = await transcribe_chunks(
-            run, bench.cluster, settings, progress, bench.workplace.spool, use_cache=use_cache
-        )
+        outcomes = await transcribe_chunks(recording, run)
         raise_if_changed(outcomes)
         await require_unchanged(source, policy)
-        media_link = await attach_recording(run.recording) if with_page else NO_MEDIA
+        media_link = await attach_recording(recording.recording) if with_page else NO_MEDIA
         raise_if_nothing(outcomes)
-        turns = await speaker_turns(run, settings, progress, scratch_dir, use_cache=use_cache)
+        turns = await speaker_turns(recording, run)
     progress.stage("writing")
     duration_sec = time.monotonic() - started_sec
-    channels = unsearched(outcomes.channels)
-    output = await join(run, channels, unsearched(turns), duration_sec, media_link)
+    output = await join(recording, outcomes, turns, duration_sec, media_link)
     return Transcribed(output.model_copy(update={"run_url": progress.run_url}), outcomes)
 
 
@@ -127,19 +107,18 @@ def raise_if_nothing(outcomes: ChunkOutcomes) -> None:
 
 
 async def speaker_turns(
-    run: Run,
-    settings: Settings,
-    progress: RecordingProgress,
-    scratch_dir: Path,
-    *,
-    use_cache: bool,
+    recording: RecordingRun, run: RunContext[RecordingProgress]
 ) -> Sequence[Turn]:
     """Return who speaks when, where that was asked for."""
-    if not run.params.diarize.enabled:
+    if not recording.params.diarize.enabled:
         return ()
-    progress.stage("telling speakers apart")
+    run.progress.stage("telling speakers apart")
     found = await find_speakers(
-        run.recording, run.params.diarize, settings, scratch_dir, use_cache=use_cache
+        recording.recording,
+        recording.params.diarize,
+        run.settings,
+        run.scratch.local_dir,
+        use_cache=recording.use_cache,
     )
     return found.turns
 

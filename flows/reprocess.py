@@ -7,34 +7,27 @@ from typing import Annotated, Any, cast
 
 from prefect import flow
 from prefect.artifacts import acreate_table_artifact
-from prefect.runtime import deployment, flow_run
+from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
-from flows.api_outage import if_reachable
+from flows.api_outage import best_effort
 from flows.batch import MOST, Batch, BatchBench, BatchOptions, HostLimits
 from flows.progress import BatchProgress
-from flows.run_cluster import RunCluster
-from flows.run_lifecycle import orderly
+from flows.run_lifecycle import cancelled, managed_run
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
-from infra.settings_variable import apply_settings_variable
 from longform.errors import BatchFailedError, LongformError
-from longform.media.model import source_policy
-from longform.media.spool import open_workplace
 from longform.params import TranscribeParams
 from longform.reprocess.batch_report import BatchReport, Cost, FileRecord, headline, table, totals
 from longform.reprocess.documents import Desk
 from longform.reprocess.previous_results import now_utc
 from longform.reprocess.request import Select, SourceLists
 from longform.reprocess.selection import Candidate, Chooser, Chosen, EngineChoices, planned
-from longform.runs.history import recorded_run
-from longform.settings import Settings
 from longform.transcript.write import check_writable, require_formats
 from tasks.stages import choose_files, list_sources, write_report
-from tasks.unsearched import unsearched
 
 
 def run_name() -> str:
@@ -50,7 +43,6 @@ def run_name() -> str:
     persist_result=False,
     **tell_webhook,
 )
-@orderly
 async def reprocess(
     sources: tuple[str, ...] = (),
     manifest: str | None = None,
@@ -93,32 +85,25 @@ async def reprocess(
         LongformError: a list cannot be read, or what is wrong concerns all files.
     """
     started_at, started_sec = now_utc(), time.monotonic()
-    await apply_settings_variable()
-    settings, run_id = Settings(), str(flow_run.id)
-    target = settings.output_target(output_dir, deployed=deployment.id is not None)
-    require_formats(output_formats)
-    if not dry_run:
-        await asyncio.to_thread(check_writable, target)
     lists = SourceLists(sources=sources, manifest=manifest, glob=glob, feed=feed)
     host_limit, records = HostLimits(), list[FileRecord]()
     stopped: LongformError | None = None
-    title = f"reprocess {select}"
-    async with (
-        BatchProgress() as progress,
-        recorded_run(settings.home, run_id, "reprocess", title, progress.run_url) as record,
-    ):
-        async with open_workplace(settings) as workplace:
-            desk = Desk(source_policy(settings), workplace.scratch_dir)
-            entries = await list_sources(lists, desk)
-            progress.stage(f"looking at {len(entries)} files")
-            chooser = Chooser(select, params, target, desk, EngineChoices(settings), host_limit)
-            verdicts = await choose_files(chooser, unsearched(entries), limit)
+    progress = BatchProgress()
+    async with managed_run("reprocess", f"reprocess {select}", progress) as run:
+        target = run.output_target(output_dir)
+        require_formats(output_formats)
         if not dry_run:
-            async with RunCluster(run_id, settings) as cluster:
-                bench = BatchBench(run_id, settings, cluster, progress, host_limit)
-                wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
-                batch = Batch(bench, wanted, records)
-                stopped = await batch.run(only_chosen(verdicts), files_in_flight)
+            await asyncio.to_thread(check_writable, target)
+        desk = Desk(run.policy, run.scratch.local_dir)
+        entries = await list_sources(lists, desk)
+        progress.stage(f"looking at {len(entries)} files")
+        chooser = Chooser(select, params, target, desk, EngineChoices(run.settings), host_limit)
+        verdicts = await choose_files(chooser, entries, limit)
+        if not dry_run:
+            bench = BatchBench(run.run_id, run.settings, run.cluster, progress, host_limit)
+            wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
+            batch = Batch(bench, wanted, records)
+            stopped = await batch.run(only_chosen(verdicts), files_in_flight)
         report = BatchReport(
             select=select,
             dry_run=dry_run,
@@ -129,17 +114,18 @@ async def reprocess(
             run_url=progress.run_url,
             stopped=str(stopped or ""),
         )
-        report = await published(report, target, run_id)
-        record.update(
+        report = await published(report, target, run.run_id)
+        run.record.update(
             state="failed" if stopped else "incomplete" if report.num_failed else "complete",
             error=report.stopped,
             files=(report.address,) if report.address else (),
             ended_at_unix_sec=time.time(),
         )
         progress.stage("done")
-    if stopped is not None:
-        raise stopped
-    return ended(report)
+        if stopped is not None:
+            raise stopped
+        return ended(report)
+    return cast("BatchReport", cancelled())
 
 
 def only_chosen(verdicts: Sequence[Candidate]) -> list[Chosen]:
@@ -169,12 +155,12 @@ async def published(report: BatchReport, target: str, run_id: str) -> BatchRepor
     """
     if not report.dry_run:
         try:
-            report = await write_report(unsearched(report), target, run_id)
+            report = await write_report(report, target, run_id)
         except LongformError:
             if not report.stopped:
                 raise
     lines = (headline(report), totals(report), report.address, report.stopped)
-    await if_reachable(
+    await best_effort(
         lambda: acreate_table_artifact(
             table(report),
             key="reprocess-report",

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Self
 
 from distributed import Client
-from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL
 
 from flows.in_flight import ChunkWindow
@@ -15,7 +14,7 @@ from flows.progress import publish_dashboard
 from infra.chunk_events import subscription
 from infra.cluster import require_resources
 from infra.cluster_check import require_fit_workers
-from infra.task_sender import TaskSender
+from infra.prefect_internals import open_dask_client
 from infra.worker_cancellation import stop_everywhere
 from infra.worker_plugin import EnginePlugin, load_engines
 from longform.errors import ClusterLostError, EnvironmentFaultError
@@ -39,7 +38,6 @@ class RunCluster:
         self._run_id = run_id
         self._settings = settings
         self._opening: asyncio.Task[Client] | None = None
-        self._sender: TaskSender | None = None
         self._loading: dict[EngineSpec, asyncio.Task[None]] = {}
         self._listeners: dict[str, Listener] = {}
         self._opened = asyncio.Event()
@@ -66,7 +64,7 @@ class RunCluster:
             self._loading[engine] = asyncio.create_task(self._load(engine))
 
     async def client(self) -> Client:
-        """Open the cluster on the first call; return its client.
+        """Open the cluster of the flow's `DaskTaskRunner` on the first call; return its client.
 
         Raises:
             EnvironmentFaultError: workers lack resources that the flow needs, run other
@@ -79,17 +77,6 @@ class RunCluster:
     async def opened(self) -> None:
         """Return once the cluster is open; never, where nobody opens it."""
         await self._opened.wait()
-
-    async def sender(self) -> TaskSender:
-        """Return what sends tasks to the cluster, which is opened on the first call.
-
-        Raises:
-            EnvironmentFaultError: as `client`.
-        """
-        client = await self.client()
-        if self._sender is None:
-            self._sender = TaskSender(client)
-        return self._sender
 
     async def watch(self) -> None:
         """Watch the cluster, once it is open; never returns.
@@ -145,10 +132,8 @@ class RunCluster:
             )
 
     async def _open(self) -> Client:
-        context = FlowRunContext.get()
-        runner = cast(Any, context).task_runner
         try:
-            client = cast(Client, await asyncio.to_thread(lambda: runner.client))
+            client = await asyncio.to_thread(open_dask_client, self._settings)
             await asyncio.to_thread(client.wait_for_workers, 1, WORKER_TIMEOUT_SEC)
         except OSError as error:  # TimeoutError is one
             raise EnvironmentFaultError(

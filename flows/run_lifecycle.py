@@ -1,84 +1,162 @@
-"""The life of a flow run from outside: it is noted, can be cancelled, and leaves nothing open."""
+"""The frame of a flow run: what it works with, and that it ends in order, whatever happens.
+
+`managed_run` is all of it. A run is noted, so that another process can close it where this one is
+killed. One that is cancelled in the UI, through the API or by SIGTERM ends its work on the cluster
+and leaves nothing open. What it has on disk only while it lasts is removed.
+"""
 
 import asyncio
-import functools
-import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, cast
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled
 
 from flows.orphaned_runs import close_dead_runs, close_subflows
-from infra.quick_exit import quick_exit
-from longform.runs.history import noted
+from flows.run_cluster import RunCluster
+from infra.settings_variable import load_settings
+from longform.media.model import source_policy
+from longform.media.spool import RunScratch, open_scratch
+from longform.net.policy import SourcePolicy
+from longform.pipeline.chunk_cache import ChunkStore
+from longform.runs.history import RunRecorder, noted, recorded_run
 from longform.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-# New objects before Python looks for cycles. At its 700 it walks through all words of a transcript
-# again and again while they come into being, which was two thirds of the time that took.
-SELDOM = 20_000
-
 POLL_SEC = 2.0  # between two looks at the state of the run; one costs the server 10 ms
+CANCEL_AGAIN_SEC = 5.0  # seconds; what a task may take to put its things in order
+
+
+class RunProgress(AbstractAsyncContextManager[Any], Protocol):
+    """What shows how far a run has come, while its context lasts."""
+
+    @property
+    def run_url(self) -> str:
+        """Where the run can be looked at; empty where the server has no pages."""
+
+
+ProgressT = TypeVar("ProgressT", covariant=True)
+RunProgressT = TypeVar("RunProgressT", bound=RunProgress)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext(Generic[ProgressT]):
+    """What a recording is worked on with. `run_id` is what its jobs carry, and so their news."""
+
+    run_id: str
+    settings: Settings
+    policy: SourcePolicy
+    cluster: RunCluster
+    scratch: RunScratch
+    progress: ProgressT
+
+    @property
+    def store(self) -> ChunkStore:
+        """The chunk results of all runs."""
+        return ChunkStore(self.settings.chunk_store_url)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedRun(RunContext[ProgressT]):
+    """What a whole flow run works with, and the record of it that stays."""
+
+    record: RunRecorder
+
+    def output_target(self, output_dir: str | None) -> str:
+        """Return where the files of this run go."""
+        return self.settings.output_target(output_dir, deployed=deployment.id is not None)
+
+
+@asynccontextmanager
+async def managed_run(
+    flow_name: str, title: str, progress: RunProgressT
+) -> AsyncIterator[ManagedRun[RunProgressT]]:
+    """Frame a flow run: settings, history record, cancellation, progress, scratch and cluster.
+
+    Where somebody cancels the run in the UI or through the API, the context is left without an
+    error; whatever comes after it then returns `cancelled()`.
+
+    Args:
+        flow_name: name of the flow, for the record.
+        title: address of the recording, or another name for the work.
+        progress: is shown as long as the run lasts.
+
+    Raises:
+        ParameterError: the Prefect variable with settings holds what no setting is.
+    """
+    run_id, home = str(flow_run.id), Settings().home  # which no variable sets
+    ending = _Ending()
+    async with (
+        _without_error_where_cancelled(ending),
+        _closing_dead_runs(home),
+        cancelled_by_sigterm(),
+        _noted(home, run_id),
+        _closing_what_is_open(run_id, ending),
+        _cancelled_from_outside(run_id, ending),
+    ):
+        settings = await load_settings()
+        async with (
+            progress,
+            recorded_run(home, run_id, flow_name, title, progress.run_url) as record,
+            open_scratch(settings) as scratch,
+            RunCluster(run_id, settings) as cluster,
+        ):
+            policy = source_policy(settings)
+            yield ManagedRun(run_id, settings, policy, cluster, scratch, progress, record)
+
+
+def cancelled() -> Any:
+    """Return what a flow returns that was cancelled: Prefect takes a state for the run's own."""
+    return Cancelled(message="cancelled; finished chunks are kept")
 
 
 @dataclass(slots=True)
-class Ending:
+class _Ending:
     """Why a run ends before its time."""
 
     is_cancelled: bool = False  # somebody asked for it, in the UI or through the API
 
 
-def orderly(
-    function: Callable[P, Coroutine[Any, Any, R]],
-) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Wrap the function of a flow, so that its runs end in order.
-
-    A run that is cancelled in the UI or through the API ends as Cancelled, whoever carries it
-    out. Subflow runs that lost their process are closed with it, and so are the runs that an
-    earlier process of this machine has left behind.
-    """
-
-    @functools.wraps(function)
-    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        quick_exit()
-        gc.set_threshold(SELDOM, *gc.get_threshold()[1:])
-        run_id, ending, home = str(flow_run.id), Ending(), Settings().home
-        closing = asyncio.create_task(close_dead_runs(home))
-        try:
-            async with cancelled_by_sigterm():
-                with noted(home, run_id):
-                    async with _closing_what_is_open(run_id, ending):
-                        return await function(*args, **kwargs)
-        except asyncio.CancelledError:
-            if not ending.is_cancelled or (task := asyncio.current_task()) is None:
-                raise
-            task.uncancel()
-            state: Any = Cancelled(message="cancelled; finished chunks are kept")
-            return cast("R", state)  # Prefect takes a returned state for the run's own
-        finally:
-            await end([closing])
-
-    return run
+@asynccontextmanager
+async def _without_error_where_cancelled(ending: _Ending) -> AsyncIterator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not ending.is_cancelled or (task := asyncio.current_task()) is None:
+            raise
+        task.uncancel()
 
 
 @asynccontextmanager
-async def _closing_what_is_open(run_id: str, ending: Ending) -> AsyncIterator[None]:
+async def _closing_dead_runs(home: Path) -> AsyncIterator[None]:
+    """Close the runs that earlier processes of this machine have left open, beside this one."""
+    closing = asyncio.create_task(close_dead_runs(home))
+    try:
+        yield
+    finally:
+        await end([closing])
+
+
+@asynccontextmanager
+async def _noted(home: Path, run_id: str) -> AsyncIterator[None]:
+    with noted(home, run_id):
+        yield
+
+
+@asynccontextmanager
+async def _closing_what_is_open(run_id: str, ending: _Ending) -> AsyncIterator[None]:
     """Close the subflow runs that are open when the run ends, whatever it ends with."""
     try:
-        async with _cancelled_from_outside(run_id, ending):
-            yield
+        yield
     except asyncio.CancelledError:
         # The signal of the worker that started the run may be faster than the API.
         ending.is_cancelled = ending.is_cancelled or await _is_cancelled(run_id)
@@ -88,7 +166,7 @@ async def _closing_what_is_open(run_id: str, ending: Ending) -> AsyncIterator[No
 
 
 @asynccontextmanager
-async def _cancelled_from_outside(run_id: str, ending: Ending) -> AsyncIterator[None]:
+async def _cancelled_from_outside(run_id: str, ending: _Ending) -> AsyncIterator[None]:
     """Cancel the current task when somebody cancels the run."""
     task = asyncio.current_task()
 
@@ -116,32 +194,28 @@ async def _is_cancelled(run_id: str) -> bool:
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
-# SIGTERM, as a worker of Prefect, a container or an init system sends it, ends a flow cleanly.
-
-
-CANCEL_AGAIN_SEC = 5.0  # seconds; what a task may take to put its things in order
-
-
 @asynccontextmanager
 async def cancelled_by_sigterm() -> AsyncIterator[None]:
-    """Cancel the current task at SIGTERM, so that every context around it is left.
+    """Cancel the current task at SIGTERM, as a container or an init system sends it.
 
-    Prefect's own handler raises wherever the main thread happens to be: in a task of which
-    nobody asks the result, its signal was lost. What comes while the task ends is ignored, until
-    Prefect puts its own handler back: it would interrupt the ending, and leave things behind.
+    Every context around the task is then left. Prefect's own handler raises wherever the main
+    thread happens to be: in a task of which nobody asks the result, its signal was lost. What
+    comes while the task ends is ignored until Prefect puts back the handler that was there before
+    the flow: it would interrupt the ending, and leave things behind.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None, "only in a coroutine"
-    before = signal.getsignal(signal.SIGTERM)
     try:
-        loop.add_signal_handler(signal.SIGTERM, cancel_once, task)
-    except (ValueError, RuntimeError):  # not in the main thread, which alone gets signals
+        # Not `loop.add_signal_handler`: that of the caller's program would be lost.
+        before = signal.signal(
+            signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(cancel_once, task)
+        )
+    except ValueError:  # not in the main thread, which alone gets signals
         yield
         return
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_IGN if task.cancelling() else before)
 
 

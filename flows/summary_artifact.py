@@ -8,9 +8,9 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from flows.chunks import ChunkOutcomes
 from longform.audio import clock, to_samples, to_seconds
 from longform.chunking.macro import Split
+from longform.pipeline.chunk_outcomes import ChunkOutcomes
 from longform.transcript.chunk_chart import chart_svg, data_address
 from longform.transcript.markdown import code, folded, link, plain, table
 from longform.transcript.output import TranscribeOutput

@@ -2,30 +2,24 @@
 
 from typing import Any, cast
 
-from prefect.runtime import deployment, flow_run
+from prefect import flow
+from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 
-from flows.api_outage import if_reachable
-from flows.chunks import ChunkOutcomes
+from flows.api_outage import best_effort
 from flows.progress import ProgressReporter
-from flows.recording import Bench, missing, transcribe_recording
-from flows.run_cluster import RunCluster
-from flows.run_lifecycle import orderly
+from flows.recording import missing, transcribe_recording
+from flows.run_lifecycle import cancelled, managed_run
 from flows.summary_artifact import publish_summary
-from flows.unsearched_flow import unsearched_flow, unsearched_result
 from flows.webhook import tell_webhook
 from infra.cluster import open_cluster
-from infra.settings_variable import apply_settings_variable
 from longform.errors import IncompleteTranscriptError
-from longform.media.spool import open_workplace
 from longform.net.policy import shown_name
 from longform.params import TranscribeParams
-from longform.runs.history import recorded_run
-from longform.settings import Settings
+from longform.pipeline.chunk_outcomes import ChunkOutcomes
 from longform.transcript.output import TranscribeOutput
 from tasks.stages import write_outputs
-from tasks.unsearched import unsearched
 
 DEFAULT_PARAMS = TranscribeParams()
 DEFAULT_FORMATS = ("json", "srt", "vtt", "txt", "tsv", "html")
@@ -36,14 +30,13 @@ def run_name() -> str:
     return f"transcribe {shown_name(str(flow_run.parameters.get('media_url', '')))}"
 
 
-@unsearched_flow(
+@flow(
     name="transcribe",
     flow_run_name=run_name,
     task_runner=DaskTaskRunner(cluster_class=open_cluster),
     persist_result=False,
     **tell_webhook,
 )
-@orderly
 async def transcribe(
     media_url: str,
     params: TranscribeParams = DEFAULT_PARAMS,
@@ -61,39 +54,27 @@ async def transcribe(
         use_cache: Take chunks that an earlier run has finished from the cache.
     """
     # Prefect's form takes what it says of each parameter from above, and from nowhere else.
-    await apply_settings_variable()
-    settings = Settings()
-    run_id = str(flow_run.id)
-    async with (
-        ProgressReporter(shown_name(media_url)) as progress,
-        recorded_run(settings.home, run_id, "transcribe", media_url, progress.run_url) as record,
-    ):
-        async with open_workplace(settings) as workplace, RunCluster(run_id, settings) as cluster:
-            done = await transcribe_recording(
-                media_url,
-                params,
-                Bench(settings, cluster, workplace),
-                progress,
-                run_id,
-                use_cache=use_cache,
-                with_page="html" in output_formats,
-            )
-        target = settings.output_target(output_dir, deployed=deployment.id is not None)
-        output = await write_outputs(unsearched(done.output), output_formats, target)
-        record.finish(output)
-        await if_reachable(lambda: publish_summary(output, done.outcomes))
+    progress = ProgressReporter(shown_name(media_url))
+    async with managed_run("transcribe", media_url, progress) as run:
+        done = await transcribe_recording(
+            media_url, params, run, use_cache=use_cache, with_page="html" in output_formats
+        )
+        output = await write_outputs(done.output, output_formats, run.output_target(output_dir))
+        run.record.finish(output)
+        await best_effort(lambda: publish_summary(output, done.outcomes))
         progress.stage("done")
-    return ended(conclude(output, done.outcomes, params))
+        return ended(conclude(output, done.outcomes, params))
+    return cast("TranscribeOutput", cancelled())
 
 
 def ended(output: TranscribeOutput) -> TranscribeOutput:
     """Return what ends the run as Completed; under a name of its own where there is damage."""
     if output.status != "complete_with_damage":
-        return unsearched_result(output)
+        return output
     state: Any = Completed(
         name="CompleteWithDamage",
         message=f"{output.damaged_sec:.2f} s of the recording are damaged",
-        data=unsearched_result(output),
+        data=output,
     )
     # Prefect takes a returned state for the run's own, and gives callers its data.
     return cast("TranscribeOutput", state)

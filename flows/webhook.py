@@ -14,8 +14,8 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.logging.loggers import flow_run_logger
 from prefect.utilities.urls import url_for
 
-from flows.unsearched_flow import opened
 from infra.secret_blocks import webhook_target
+from infra.settings_variable import load_settings
 from longform.errors import (
     BatchFailedError,
     EnvironmentFaultError,
@@ -24,7 +24,6 @@ from longform.errors import (
 )
 from longform.net.policy import shown_name
 from longform.reprocess.batch_report import OUTCOMES, BatchReport
-from longform.settings import Settings
 from longform.transcript.output import TranscribeOutput
 from longform.webhook.event import RunEnded, WebhookEvent, shown_files, shown_message
 from tasks.stages import deliver
@@ -45,7 +44,7 @@ async def send_webhook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any
     """Tell the end of a run, if it was not called by another run; a failure is only logged."""
     if flow_run.parent_task_run_id is not None:
         return
-    target = await webhook_target(Settings())
+    target = await webhook_target(await load_settings())
     if target is None:
         return
     try:
@@ -124,7 +123,7 @@ def _bulk_facts(report: BatchReport) -> dict[str, Any]:
 
 def _ended_with(state: State[Any]) -> object:
     """Return what the flow returned or raised, where this is its process; else nothing."""
-    return opened(getattr(state.data, "result", state.data))
+    return getattr(state.data, "result", state.data)
 
 
 def _run_url(run_id: UUID) -> str:
@@ -150,7 +149,7 @@ async def notify(
         EnvironmentFaultError: no webhook is set up.
         LongformError: the webhook does not take it.
     """
-    target = await webhook_target(Settings())
+    target = await webhook_target(await load_settings())
     if target is None:
         raise EnvironmentFaultError(
             "no webhook is set up: set LONGFORM_WEBHOOK_URL and LONGFORM_WEBHOOK_SECRET and run "

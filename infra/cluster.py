@@ -86,13 +86,12 @@ BACKENDS: dict[str, Backend] = {
 }
 
 
-def open_cluster() -> AbstractContextManager[Any]:
-    """Open the cluster that the settings of this process name.
+def open_cluster(settings: Settings) -> AbstractContextManager[Any]:
+    """Open the cluster that the settings name.
 
     Raises:
         EnvironmentFaultError: the setting names no kind of cluster, or it cannot be opened.
     """
-    settings = Settings()
     place, backend = chosen_backend(settings)
     dask.config.set(SHORT_LOGS)  # for the client that the flow is about to make, whatever it is
     return backend(place, settings)

@@ -4,36 +4,36 @@ The variable `longform_settings` is a JSON object with names and values of `Sett
 below the environment: what LONGFORM_* says on a machine is in force there.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from prefect.variables import Variable
 
 from longform.errors import ParameterError
-from longform.settings import SECRETS, Settings, is_in_environment, variable_name, with_overrides
+from longform.settings import SECRETS, Settings, is_in_environment, with_overrides
 
 VARIABLE = "longform_settings"
 # Variables are plain text for everybody who can open the UI; `home` says which server to ask.
 REFUSED = SECRETS | {"home"}
 
 
-async def apply_settings_variable() -> Mapping[str, str]:
-    """Put what the variable sets, and the environment does not, into the environment.
-
-    Returns:
-        The settings that were taken from it, by name.
+async def load_settings() -> Settings:
+    """Return the settings that are in force: the environment over the variable over the defaults.
 
     Raises:
         ParameterError: the variable holds what no setting is.
     """
-    taken = {
-        name: value
-        for name, value in as_environment(await Variable.aget(VARIABLE)).items()
-        if not is_in_environment(name)
-    }
-    os.environ.update({variable_name(name): value for name, value in taken.items()})
-    return taken
+    return with_overrides(Settings(), **await settings_from_variable())
+
+
+async def settings_from_variable() -> Mapping[str, str]:
+    """Return what the variable sets and the environment does not, by name.
+
+    Raises:
+        ParameterError: the variable holds what no setting is.
+    """
+    found = as_environment(await Variable.aget(VARIABLE))
+    return {name: value for name, value in found.items() if not is_in_environment(name)}
 
 
 def as_environment(value: Any) -> Mapping[str, str]:

@@ -1,13 +1,14 @@
 """The Dask worker plugin that loads the speech engine, once per worker process."""
 
 import asyncio
+import atexit
+import gc
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
 from distributed import Client, WorkerPlugin
 
-from infra.quick_exit import quick_exit
 from longform.chunking.vad import silero_model
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
@@ -35,7 +36,7 @@ class EnginePlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not ty
 
         What finds speech is loaded beside it: the first macro chunk needs that first.
         """
-        quick_exit()
+        atexit.register(gc.freeze)  # or Python looks through all objects once more when it ends
         await asyncio.gather(
             asyncio.to_thread(worker_engine, self.spec, Settings()),
             asyncio.to_thread(silero_model),

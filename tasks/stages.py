@@ -20,8 +20,9 @@ from longform.net.policy import SourcePolicy
 from longform.params import DiarizeParams, TranscribeParams
 from longform.pipeline import planning
 from longform.pipeline import transcribe_chunk as chunks
-from longform.pipeline.chunk_job import ChunkHeld, MacroChunkJob
-from longform.pipeline.recording_run import Run
+from longform.pipeline.chunk_job import ChunkEnding, MacroChunkJob
+from longform.pipeline.chunk_outcomes import ChunkOutcomes
+from longform.pipeline.recording_run import RecordingRun
 from longform.pipeline.transcribe_chunk import OnChunkEvent
 from longform.reprocess import batch_report, replace
 from longform.reprocess import sources as lists_of_sources
@@ -38,11 +39,9 @@ from longform.speakers.turns import SpeakerTurns, Turn
 from longform.speech import engine_choice
 from longform.speech.engine import EngineSpec
 from longform.transcript import write
-from longform.transcript.channels import ChannelChunks
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.page import recording_link
 from longform.transcript.page_material import PageMedia
-from longform.transcript.segment import ChunkResult
 from longform.webhook import deliver as webhook
 from longform.webhook.deliver import WebhookTarget
 from longform.webhook.event import WebhookEvent
@@ -91,9 +90,9 @@ async def find_split(
 @task(name="transcribe_chunk", task_run_name="{job.label}", cache_policy=NO_CACHE, **retrying)
 async def transcribe_chunk(
     job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent
-) -> ChunkResult | ChunkHeld:
+) -> ChunkEnding:
     """Transcribe `job` with this process's engine and put the result into the chunk store."""
-    return await chunks.run_macro_chunk(job, settings, on_event)
+    return await chunks.transcribe_chunk(job, settings, on_event)
 
 
 @task(name="diarize", task_run_name="diarize", cache_policy=NO_CACHE, **retrying)
@@ -120,14 +119,14 @@ async def attach_recording(recording: Recording) -> PageMedia:
 
 @task(name="join", task_run_name="join {run.recording.source.name}", cache_policy=NO_CACHE)
 async def join(
-    run: Run,
-    channels: Sequence[ChannelChunks],
+    run: RecordingRun,
+    outcomes: ChunkOutcomes,
     turns: Sequence[Turn],
     processing_duration_sec: float,
     media: PageMedia,
 ) -> TranscribeOutput:
     """Join what the chunks gave into one transcript."""
-    return run.transcript(channels, turns, processing_duration_sec, media)
+    return run.transcript(outcomes.channels, turns, processing_duration_sec, media)
 
 
 @task(name="write", task_run_name="write", cache_policy=NO_CACHE)

@@ -17,7 +17,7 @@ from longform.params import TranscribeParams
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MacroPcm:
+class ChunkAudio:
     """The next audio that macro chunk `index` listens to; int16, shape (num_samples,).
 
     Beside a boundary with a guard two chunks listen to the same audio.
@@ -29,7 +29,7 @@ class MacroPcm:
 
 
 @dataclass(frozen=True, slots=True)
-class MacroEnd:
+class ChunkEnd:
     """Macro chunk `index` is complete. `split` is the boundary at its end; None at the last.
 
     What it listens to begins `guard_before_samples` before its span, and ends
@@ -43,7 +43,7 @@ class MacroEnd:
     guard_after_samples: int = 0
 
 
-MacroEvent = MacroPcm | MacroEnd
+MacroEvent = ChunkAudio | ChunkEnd
 
 
 class MacroCutter:
@@ -92,19 +92,19 @@ class MacroCutter:
         heard_twice = self._buffer.slice(at - before, at + guard)
         events = self._pass_on(at)
         if guard:
-            events.append(MacroPcm(self._index, at, heard_twice[before:]))
+            events.append(ChunkAudio(self._index, at, heard_twice[before:]))
         events.append(self._end(at, split, guard))
         self._index, self._chunk_start, self._guard_before = self._index + 1, at, before
         if before:
-            events.append(MacroPcm(self._index, at - before, heard_twice[:before]))
+            events.append(ChunkAudio(self._index, at - before, heard_twice[:before]))
         return events
 
-    def _end(self, end_sample: int, split: Split | None, guard_after: int) -> MacroEnd:
+    def _end(self, end_sample: int, split: Split | None, guard_after: int) -> ChunkEnd:
         span = Span(self._chunk_start, end_sample)
-        return MacroEnd(self._index, span, split, self._guard_before, guard_after)
+        return ChunkEnd(self._index, span, split, self._guard_before, guard_after)
 
     def _pass_on(self, until_sample: int) -> list[MacroEvent]:
         start = self._buffer.start_sample
         if until_sample <= start:
             return []
-        return [MacroPcm(self._index, start, self._buffer.take_before(until_sample))]
+        return [ChunkAudio(self._index, start, self._buffer.take_before(until_sample))]

@@ -309,15 +309,15 @@ def checked(component: str) -> str:
     return component
 
 
-# Where a run keeps what it needs only while it lasts: decoded audio, and downloads.
-
-
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """The run's folder in the work store, and a folder of this host for whole downloads."""
+class RunScratch:
+    """Where a run keeps what it needs only while it lasts: decoded audio, and downloads.
+
+    `spool` is its folder in the work store, `local_dir` one of this host for other files.
+    """
 
     spool: WorkRun
-    scratch_dir: Path
+    local_dir: Path
 
 
 def work_roots(settings: Settings) -> tuple[str, ...]:
@@ -327,8 +327,8 @@ def work_roots(settings: Settings) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def open_workplace(settings: Settings) -> AsyncIterator[Workplace]:
-    """Open a run's places; they are removed however the context is left.
+async def open_scratch(settings: Settings) -> AsyncIterator[RunScratch]:
+    """Open the folders of a run; they are removed however the context is left.
 
     Raises:
         OutputError: they cannot be written.
@@ -340,4 +340,4 @@ async def open_workplace(settings: Settings) -> AsyncIterator[Workplace]:
         runs = [
             await stack.enter_async_context(open_run(root, limits)) for root in work_roots(settings)
         ]
-        yield Workplace(spool=runs[0], scratch_dir=await runs[-1].scratch_dir())
+        yield RunScratch(spool=runs[0], local_dir=await runs[-1].scratch_dir())

@@ -77,12 +77,3 @@ class ChunkStore:
             OutputError: the store cannot be written.
         """
         self._records.put(result.key, result)
-
-    def put_missing(self, result: ChunkResult) -> None:
-        """Store a result unless a whole one is there.
-
-        Raises:
-            OutputError: the store cannot be written.
-        """
-        if not self._records.holds(result.key):
-            self.put(result)

@@ -12,6 +12,7 @@ from longform.media.spool import WorkFile
 from longform.params import FrozenModel, TranscribeParams
 from longform.speech.engine import DecodeOptions, EngineSpec
 from longform.speech.engine_choice import decode_options
+from longform.transcript.segment import ChunkStats
 
 
 class WindowAudio(FrozenModel):
@@ -40,22 +41,50 @@ class WholeAudio(FrozenModel):
 AudioSource = Annotated[WindowAudio | SpooledAudio | WholeAudio, Field(discriminator="kind")]
 
 
-class ChunkHeld(FrozenModel):
+class ChunkReference(FrozenModel):
+    """What a worker returns of a chunk: where its result lies, and what it cost; never words.
+
+    `key` is that of the result in the chunk store; the span is what was decoded.
+    """
+
+    key: str
+    start_sample: int
+    end_sample: int
+    stats: ChunkStats
+
+
+class ChunkClaimedElsewhere(FrozenModel):
     """Says, in the place of a result, that another run computes the chunk just now."""
 
     key: str
 
 
+class MustRunAlone(FrozenModel):
+    """Says, in the place of a result, that the chunk has to have its process for itself.
+
+    A process that dies takes all of its chunks with it, and only one was to blame. One that was
+    there at a death runs alone the next time: where the process dies again, it is the one.
+    """
+
+    key: str
+
+
+# What becomes of a chunk on a worker, where it does not end in an error.
+ChunkEnding = ChunkReference | ChunkClaimedElsewhere | MustRunAlone
+
+
 class MacroChunkJob(FrozenModel):
     """Everything a worker needs for one macro chunk. It holds no audio.
 
-    `execution` tells one execution of a flow run from another one of the same run.
+    `execution` tells one execution of a flow run from another one of the same run; `is_alone`
+    says that the worker process has been given no other chunk beside this one.
     """
 
     key: str
     run_id: str
     execution: str = ""
     use_cache: bool = True
+    is_alone: bool = False
     name: str
     index: int
     channel: int | None = None  # counted from 1, where channels are transcribed apart

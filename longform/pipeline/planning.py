@@ -18,7 +18,7 @@ from longform.chunking.macro import (
     nominal_boundaries,
     search_window,
 )
-from longform.chunking.macro_cutter import MacroCutter, MacroEvent, MacroPcm
+from longform.chunking.macro_cutter import ChunkAudio, MacroCutter, MacroEvent
 from longform.media.decode.extract import extract_all, extract_window
 from longform.media.decode.gap_filling import silent_blocks
 from longform.media.model import Access, DamagedSpan, DamageReport, Recording, source_policy
@@ -197,7 +197,7 @@ class _SpoolWriter:
         """Follow one event; return the chunk that it completes, if it does."""
         if self._open is None and self._spool is not None and event.index not in self._skip:
             self._open = self._spool.writer(f"{self._prefix}{event.index:06}.s16")
-        if isinstance(event, MacroPcm):
+        if isinstance(event, ChunkAudio):
             if self._open is not None:
                 await self._open.write(event.pcm)
             return None

@@ -1,4 +1,4 @@
-"""One run: what was asked for and found out, and the jobs and cache keys that follow from it."""
+"""A recording in a run: what was asked for and found out, and the jobs and cache keys of it."""
 
 import secrets
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ VERSIONS = ("faster-whisper", "ctranslate2", "onnxruntime", "av")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RecordingRun:
     """A run of one recording, once it has been opened, probed and given an engine."""
 
     run_id: str
@@ -41,7 +41,7 @@ class Run:
     use_cache: bool = True
     order: int = 0  # of the recordings on one cluster lower ones come first: samples, the shortest
 
-    def by_channel(self) -> "tuple[Run, ...]":
+    def by_channel(self) -> "tuple[RecordingRun, ...]":
         """Return the runs of the channels, where those are asked for and there are several.
 
         Raises:

@@ -22,14 +22,16 @@ from longform.media.spool import WorkRun, read_blocks
 from longform.pipeline.chunk_cache import ChunkStore
 from longform.pipeline.chunk_claims import ChunkClaims, ChunkDeaths
 from longform.pipeline.chunk_job import (
-    ChunkHeld,
+    ChunkClaimedElsewhere,
+    ChunkEnding,
+    ChunkReference,
     MacroChunkJob,
+    MustRunAlone,
     SpooledAudio,
     WholeAudio,
     WindowAudio,
 )
 from longform.pipeline.chunk_result import HeardMicro, to_chunk_result
-from longform.pipeline.company import COMPANY
 from longform.pipeline.second_pass import hear_again
 from longform.runs.progress_events import ChunkBegun, ChunkEvent, MicroDone
 from longform.settings import Settings
@@ -44,13 +46,14 @@ from longform.transcript.segment import ChunkResult, Interval
 OnChunkEvent = Callable[[ChunkEvent], None]
 
 
-async def run_macro_chunk(
+async def transcribe_chunk(
     job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent
-) -> ChunkResult | ChunkHeld:
+) -> ChunkEnding:
     """Transcribe `job` with this process's engine and put the result into the chunk store.
 
     The worker stores it, not the parent: so it survives a parent that dies meanwhile. Where
-    another run computes the chunk just now, that is the answer: waiting needs no worker.
+    another run computes the chunk just now, or it must not share this process, that is the
+    answer: waiting needs no worker.
 
     Raises:
         RetryableError, SourceError: from `transcribe_macro_chunk`.
@@ -61,16 +64,20 @@ async def run_macro_chunk(
     deaths = await asyncio.to_thread(claims.settle, job.key, job.execution)
     if deaths.is_quarantined:
         raise quarantined(deaths)
-    async with (
-        COMPANY.join(alone=bool(deaths.workers)),
-        claims.hold(job.key, job.execution, worker_name()) as is_ours,
-    ):
+    if deaths.workers and not job.is_alone:
+        return MustRunAlone(key=job.key)
+    async with claims.hold(job.key, job.execution, worker_name()) as is_ours:
         if not is_ours:
-            return ChunkHeld(key=job.key)
+            return ChunkClaimedElsewhere(key=job.key)
         result = await _result(job, settings, on_event)
         if deaths.workers:
             await asyncio.to_thread(claims.forgive, job.key)
-        return result
+    return ChunkReference(
+        key=result.key,
+        start_sample=result.start_sample,
+        end_sample=result.end_sample,
+        stats=result.stats,
+    )
 
 
 async def _result(job: MacroChunkJob, settings: Settings, on_event: OnChunkEvent) -> ChunkResult:

@@ -100,7 +100,10 @@ class RunRecorder:
 async def recorded_run(
     home: Path, run_id: str, flow: str, media_url: str, run_url: str
 ) -> AsyncIterator[RunRecorder]:
-    """Keep a record of the run inside the context, however that is left."""
+    """Keep a record of the run inside the context, however that is left.
+
+    What goes wrong once the record says how the run has ended does not change it.
+    """
     recorder = RunRecorder(
         home,
         RunRecord(
@@ -123,11 +126,12 @@ async def recorded_run(
     except BaseException as error:
         stopped = isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit)
         reason = str(error) if isinstance(error, LongformError) else type(error).__name__
-        recorder.update(
-            state="stopped" if stopped else "failed",
-            error="" if stopped else reason,
-            ended_at_unix_sec=time.time(),
-        )
+        if recorder.record.state == "running":
+            recorder.update(
+                state="stopped" if stopped else "failed",
+                error="" if stopped else reason,
+                ended_at_unix_sec=time.time(),
+            )
         raise
 
 

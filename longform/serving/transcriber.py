@@ -14,7 +14,7 @@ from longform.media.sources.local_file import open_source
 from longform.net.policy import SourcePolicy, shown_name
 from longform.params import TranscribeParams
 from longform.pipeline.chunk_job import MacroChunkJob, WholeAudio
-from longform.pipeline.recording_run import Run
+from longform.pipeline.recording_run import RecordingRun
 from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.serving.service_settings import ServiceSettings
 from longform.serving.upload import Upload
@@ -56,7 +56,7 @@ class Transcriber:
             started_sec = time.monotonic()
             recording = await self._open(upload)
             try:
-                run = Run("", recording, params, EngineSpec(model=params.model), "")
+                run = RecordingRun("", recording, params, EngineSpec(model=params.model), "")
                 result = await transcribe_macro_chunk(_job(run), batcher, lambda _: None)
             finally:
                 # The file is about to go: nobody else will read it.
@@ -96,7 +96,7 @@ async def _open_file(upload: Upload, name: str, policy: SourcePolicy) -> Source:
     return source.model_copy(update={"name": name, "shown": name})
 
 
-def _job(run: Run) -> MacroChunkJob:
+def _job(run: RecordingRun) -> MacroChunkJob:
     return MacroChunkJob(
         key="",
         run_id=run.run_id,

@@ -54,15 +54,6 @@ class RecordStore(Generic[Record]):
             logger.warning("ignoring the damaged cached record %s (%s)", address, reason)
             return None
 
-    def holds(self, key: str) -> bool:
-        """Tell whether a whole record lies under a key, by its checksum alone."""
-        place, name = self._place(key)
-        try:
-            content = place.read(name)
-            return content is not None and bool(self._payload(content, key))
-        except (OutputError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return False
-
     def put(self, key: str, record: Record) -> None:
         """Store a record; readers see all of it or none, and the last writer wins.
 

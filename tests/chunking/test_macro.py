@@ -17,7 +17,7 @@ from longform.chunking.macro import (
     search_window,
     spans_from_splits,
 )
-from longform.chunking.macro_cutter import MacroCutter, MacroEnd, MacroEvent, MacroPcm
+from longform.chunking.macro_cutter import ChunkAudio, ChunkEnd, MacroCutter, MacroEvent
 from longform.params import TranscribeParams
 from tests.support.pcm_streams import blockings, in_blocks, loudness_model, noise, stretches
 
@@ -144,14 +144,14 @@ def test_the_stream_is_cut_exactly_as_its_windows_would_be(
     Where a boundary is not silent, the chunks on both sides also have the audio of its guard.
     """
     events = streamed(pcm, params, lengths)
-    ends = [event for event in events if isinstance(event, MacroEnd)]
+    ends = [event for event in events if isinstance(event, ChunkEnd)]
     spans = tuple(event.span for event in ends)
     assert spans == windowed(pcm, params)
     require_tiling(spans, Span(0, len(pcm)))
     assert [end.split is None for end in ends] == [False] * (len(ends) - 1) + [True]
     audio: dict[int, list[Pcm]] = {end.index: [] for end in ends}
     for event in events:
-        if isinstance(event, MacroPcm):
+        if isinstance(event, ChunkAudio):
             start = ends[event.index].span.start_sample - ends[event.index].guard_before_samples
             assert event.start_sample == start + sum(map(len, audio[event.index]))
             audio[event.index].append(event.pcm)
@@ -171,14 +171,14 @@ def test_the_stream_is_cut_exactly_as_its_windows_would_be(
 @given(pcm=recordings, lengths=blockings())
 def test_events_come_in_order(pcm: Pcm, lengths: list[int]) -> None:
     """All audio of a chunk comes before its end, and its end before the next chunk."""
-    order = [(e.index, isinstance(e, MacroEnd)) for e in streamed(pcm, PARAMS, lengths)]
+    order = [(e.index, isinstance(e, ChunkEnd)) for e in streamed(pcm, PARAMS, lengths)]
     assert order == sorted(order)
 
 
 def test_a_chunk_begins_where_the_one_before_it_ends() -> None:
     """Four boundaries give five chunks, each behind the other."""
     pcm = noise(300, 55 * 16_000)
-    ends = [e for e in streamed(pcm, PARAMS, [50_000]) if isinstance(e, MacroEnd)]
+    ends = [e for e in streamed(pcm, PARAMS, [50_000]) if isinstance(e, ChunkEnd)]
     spans = [end.span for end in ends]
     assert spans == [Span(i * SIZE, (i + 1) * SIZE) for i in range(4)] + [Span(4 * SIZE, len(pcm))]
 
@@ -189,7 +189,7 @@ def test_the_cutter_holds_back_no_more_than_a_window_and_a_last_chunk() -> None:
     passed_on, block = 0, noise(300, 160_000)
     for second in range(2 * 3_600 // 10):
         for event in cutter.push(block):
-            passed_on += len(event.pcm) if isinstance(event, MacroPcm) else 0
+            passed_on += len(event.pcm) if isinstance(event, ChunkAudio) else 0
         held_back = (second + 1) * 160_000 - passed_on
         assert held_back <= 2 * 5 * 16_000 + MIN_LAST_CHUNK_SAMPLES + 160_000
 
@@ -200,7 +200,7 @@ def test_real_speech_is_split_in_pauses(speech_pcm: Pcm, lengths: list[int]) -> 
     params = TranscribeParams(macro_chunk_size_sec=20)
     cutter = MacroCutter(params)
     events = [e for block in in_blocks(speech_pcm, lengths) for e in cutter.push(block)]
-    splits = [e.split for e in events if isinstance(e, MacroEnd) and e.split]
+    splits = [e.split for e in events if isinstance(e, ChunkEnd) and e.split]
     assert len(splits) == len(nominal_boundaries(len(speech_pcm), params)) >= 3
     for boundary, split in zip(nominal_boundaries(len(speech_pcm), params), splits, strict=True):
         window = search_window(boundary, len(speech_pcm), params)

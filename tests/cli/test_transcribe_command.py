@@ -13,7 +13,7 @@ import pytest
 from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.params import TranscribeParams
 from longform.pipeline.planning import make_plan, open_recording
-from longform.pipeline.recording_run import Run
+from longform.pipeline.recording_run import RecordingRun
 from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.settings import Settings
 from longform.speech.engine_choice import choose_engine, worker_engine
@@ -73,7 +73,7 @@ async def heard_here(clip: Path, home: Path) -> TranscribeOutput:
     # Threads of a model wait for each other: on a busy machine one is faster than two.
     settings, params = Settings(home=home, cpu_threads=1), TranscribeParams()
     recording = await open_recording(str(clip), settings, home)
-    run = Run("", recording, params, choose_engine(params, settings), str(home / "chunks"))
+    run = RecordingRun("", recording, params, choose_engine(params, settings), str(home / "chunks"))
     batcher = worker_engine(run.engine, settings)
     try:
         jobs = [run.job(chunk) for chunk in (await make_plan(recording, params)).chunks]

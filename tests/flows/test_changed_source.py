@@ -4,9 +4,9 @@ from typing import cast
 
 import pytest
 
-from flows.chunks import ChunkOutcomes
 from flows.recording import raise_if_changed
 from longform.errors import ConnectionCutError, SourceReplacedError
+from longform.pipeline.chunk_outcomes import ChunkOutcomes
 from longform.transcript.channels import ChannelChunks
 from longform.transcript.segment import ChunkResult
 
@@ -15,7 +15,7 @@ DONE = cast(ChunkResult, object())
 
 def _outcomes(*errors: BaseException) -> ChunkOutcomes:
     channel = ChannelChunks(channel=None, results=(DONE,), failures=())
-    return ChunkOutcomes(channels=(channel,), errors=errors, num_cached=0)
+    return ChunkOutcomes(channels=(channel,), errors=errors)
 
 
 def test_a_change_is_the_error_of_the_run() -> None:

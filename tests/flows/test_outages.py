@@ -17,7 +17,7 @@ from distributed.core import error_message
 from distributed.protocol.pickle import loads
 from prefect.exceptions import PrefectHTTPStatusError
 
-from flows.api_outage import is_outage, travelling
+from flows.api_outage import is_outage, picklable_errors
 from flows.reprocess import published
 from flows.transcribe import transcribe
 from infra.prefect_api import ServerAddress
@@ -189,7 +189,7 @@ async def test_what_the_api_answers_a_worker_reaches_the_parent(
         raise PrefectHTTPStatusError("refused", request=request, response=answer)
 
     with pytest.raises(expected) as raised:
-        await travelling(refused())
+        await picklable_errors(refused())
     sent = error_message(raised.value)["exception"]  # as a worker does it
     arrived = loads(sent.data)
     assert type(arrived) is expected

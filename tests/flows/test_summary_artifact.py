@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from flows.chunks import ChunkOutcomes
 from flows.summary_artifact import summary, tags_of, timeline
 from longform.chunking.macro import Split
+from longform.pipeline.chunk_outcomes import ChunkOutcomes
 from longform.transcript.channels import ChannelChunks
 from longform.transcript.markdown import code, link, plain
 from longform.transcript.segment import ChunkResult, ChunkStats, Interval
@@ -45,7 +45,6 @@ def outcomes_of(*results: ChunkResult, cached: int = 0, **more: object) -> Chunk
     return ChunkOutcomes(
         channels=(ChannelChunks(None, results),),
         errors=(),
-        num_cached=cached,
         cached_keys=frozenset(result.key for result in results[:cached]),
         **more,  # type: ignore[arg-type]
     )

@@ -67,14 +67,12 @@ def test_a_result_comes_back_equal(root: str) -> None:
     assert store.get("cd" * 32) is None
 
 
-def test_the_last_writer_wins_and_put_missing_does_not_write(root: str) -> None:
-    """A second put replaces, put_missing leaves a sound result alone."""
+def test_the_last_writer_wins(root: str) -> None:
+    """A second put replaces the first."""
     store = ChunkStore(root)
-    store.put_missing(result(" first"))
-    store.put_missing(result(" second"))
-    assert store.get(KEY) == result(" first")
-    store.put(result(" third"))
-    assert store.get(KEY) == result(" third")
+    store.put(result(" first"))
+    store.put(result(" second"))
+    assert store.get(KEY) == result(" second")
 
 
 def test_a_flipped_byte_is_a_miss_or_harmless(
@@ -99,13 +97,13 @@ def test_a_flipped_byte_is_a_miss_or_harmless(
 
 @pytest.mark.parametrize("length", [0, 1, 40, 200])
 def test_a_truncated_record_is_a_miss_that_heals(tmp_path: Path, length: int) -> None:
-    """A record that is cut off reads as missing, and put_missing writes it again."""
+    """A record that is cut off reads as missing, and is replaced by the next."""
     store = ChunkStore(str(tmp_path))
     store.put(result())
     path = record_file(tmp_path)
     path.write_bytes(path.read_bytes()[:length])
     assert store.get(KEY) is None
-    store.put_missing(result())
+    store.put(result())
     assert store.get(KEY) == result()
 
 

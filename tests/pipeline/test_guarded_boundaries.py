@@ -18,7 +18,7 @@ from longform.pipeline.planning import (
     sequential_chunks,
     windowed_chunks,
 )
-from longform.pipeline.recording_run import Run
+from longform.pipeline.recording_run import RecordingRun
 from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.settings import Settings
 from longform.speech.batching import Batcher
@@ -49,11 +49,11 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-async def open_as(access: str, path: Path, folder: Path) -> Run:
+async def open_as(access: str, path: Path, folder: Path) -> RecordingRun:
     """Return a run with the scripted engine."""
     recording = await open_recording(str(path), Settings(), folder)
     assert recording.media.access == access
-    return Run(
+    return RecordingRun(
         run_id="test",
         recording=recording,
         params=PARAMS,
@@ -62,7 +62,7 @@ async def open_as(access: str, path: Path, folder: Path) -> Run:
     )
 
 
-async def plan(run: Run, spool: WorkRun) -> list[PlannedChunk]:
+async def plan(run: RecordingRun, spool: WorkRun) -> list[PlannedChunk]:
     """Return the chunks of a recording, by its own way in."""
 
     async def find(boundary_sample: int) -> object:

@@ -10,7 +10,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.params import TranscribeParams
 from longform.pipeline.planning import make_plan, open_recording
-from longform.pipeline.recording_run import Run
+from longform.pipeline.recording_run import RecordingRun
 from longform.pipeline.transcribe_chunk import transcribe_macro_chunk
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
@@ -45,7 +45,7 @@ async def test_each_side_has_its_own_words(media_dir: Path, tmp_path: Path) -> N
     recording = await open_recording(str(call), Settings(), tmp_path)
     params = TranscribeParams(channels="split", language="en", beam_size=1)
     spec = EngineSpec(device="cpu", cpu_threads=1)
-    run = Run("test", recording, params, spec, str(tmp_path / "chunks"))
+    run = RecordingRun("test", recording, params, spec, str(tmp_path / "chunks"))
     batcher = loaded_engine(spec, tmp_path)
     try:
         parts = []

@@ -5,10 +5,10 @@ import sys
 
 PROGRAM = """
 import atexit, gc
-from infra.quick_exit import quick_exit
+from cli.fast_exit import GC_THRESHOLD, tune_garbage_collection
 atexit.register(lambda: print("later", gc.get_freeze_count() > 0))
-quick_exit()
-quick_exit()
+tune_garbage_collection()
+print(gc.get_threshold()[0] == GC_THRESHOLD)
 atexit.register(lambda: print("earlier", gc.get_freeze_count() > 0))
 """
 
@@ -18,5 +18,5 @@ def test_objects_are_frozen_when_the_process_ends_and_other_endings_run() -> Non
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     )
-    assert ended.stdout.split("\n") == ["earlier False", "later True", ""]
+    assert ended.stdout.split("\n") == ["True", "earlier False", "later True", ""]
     assert ended.stderr == ""

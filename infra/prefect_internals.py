@@ -1,0 +1,44 @@
+"""What longform uses of Prefect and prefect-dask beyond what their documentation promises.
+
+All of it stands here, and `tests/internals/test_prefect.py` says what has gone when a new version
+has changed it.
+"""
+
+import asyncio
+from typing import Any, cast
+
+from distributed import Client, Future
+from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
+from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
+
+from longform.settings import Settings
+
+
+def open_dask_client(settings: Settings) -> Client:
+    """Open the cluster of this flow run's `DaskTaskRunner` under `settings`; return its client.
+
+    Later calls return the same client. It takes seconds, so call it in a thread.
+    """
+    context = FlowRunContext.get()
+    assert context is not None, "only in a flow run"
+    runner = cast(DaskTaskRunner, context.task_runner)
+    runner.cluster_kwargs["settings"] = settings  # of this run: each has a runner of its own
+    return runner.client
+
+
+def dask_future(future: "PrefectFuture[Any]") -> Future:
+    """Return what Dask knows of a task that was submitted."""
+    return cast("PrefectDaskFuture[Any]", future).wrapped_future
+
+
+async def wait_until_done(future: "PrefectFuture[Any]") -> None:
+    """Wait for a submitted task to end in any way; `future.wait` would hold a thread for each."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def wake(_: PrefectFuture[Any]) -> None:
+        loop.call_soon_threadsafe(done.set)
+
+    future.add_done_callback(wake)
+    await done.wait()
