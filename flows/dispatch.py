@@ -186,7 +186,7 @@ class ChunkDispatcher:
             ending: Any = await self._attempt(job, alone=must_be_alone or bool(deaths.workers))
             match what_next(ending):
                 case Next.DONE:
-                    return await self._stored(job.key)
+                    return await self._stored(ending.key)
                 case Next.AGAIN:
                     pass
                 case Next.ALONE:

@@ -11,7 +11,7 @@ from longform.media.sources.signed_urls import Entry
 from longform.media.spool import WorkFile
 from longform.params import FrozenModel, TranscribeParams
 from longform.speech.engine import DecodeOptions, EngineSpec
-from longform.speech.engine_choice import decode_options
+from longform.speech.engine_choice import compute_types_of, decode_options
 from longform.transcript.segment import ChunkStats
 
 
@@ -81,6 +81,8 @@ class MacroChunkJob(FrozenModel):
     """
 
     key: str
+    # The key by number type, where the device that a worker has decides on that type.
+    key_by_compute_type: dict[str, str] = Field(default_factory=dict)
     run_id: str
     execution: str = ""
     use_cache: bool = True
@@ -96,6 +98,13 @@ class MacroChunkJob(FrozenModel):
     params: TranscribeParams
     engine: EngineSpec
     chunk_store_url: str
+
+    def computed_here(self) -> "MacroChunkJob":
+        """Return the job with the key that belongs to what this process computes in."""
+        if len(self.key_by_compute_type) < 2:
+            return self
+        key = self.key_by_compute_type[compute_types_of(self.engine)[0]]
+        return self.model_copy(update={"key": key})
 
     @property
     def span(self) -> Span:

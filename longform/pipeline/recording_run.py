@@ -16,6 +16,7 @@ from longform.pipeline.planning import Plan, PlannedChunk
 from longform.speakers.assign import assign_speakers
 from longform.speakers.turns import Turn
 from longform.speech.engine import EngineSpec
+from longform.speech.engine_choice import compute_types_of
 from longform.speech.engines import spec_identity
 from longform.storage.records import RecordStore
 from longform.transcript.channels import ChannelChunks, join_channels
@@ -54,8 +55,15 @@ class RecordingRun:
             for number, recording in enumerate(split, 1)
         )
 
+    def keys(self, chunk: PlannedChunk) -> dict[str, str]:
+        """Return the content key of a chunk's result by number type, the likeliest first."""
+        return {name: self._key(chunk, name) for name in compute_types_of(self.engine)}
+
     def key(self, chunk: PlannedChunk) -> str:
         """Return the content key of a chunk's result; the address is no part of it."""
+        return next(iter(self.keys(chunk).values()))
+
+    def _key(self, chunk: PlannedChunk, compute_type: str) -> str:
         return chunk_key(
             fingerprint=self.recording.source.fingerprint,
             audio_stream=self.recording.media.audio_stream,
@@ -66,12 +74,14 @@ class RecordingRun:
             params=self.params,
             model_sha256=self.engine.model_sha256,
             engine_identity=spec_identity(self.engine),
+            compute_type=compute_type,
         )
 
     def job(self, chunk: PlannedChunk) -> MacroChunkJob:
         """Return the job that transcribes a chunk."""
         return MacroChunkJob(
             key=self.key(chunk),
+            key_by_compute_type=self.keys(chunk),
             run_id=self.run_id,
             execution=self.execution,
             use_cache=self.use_cache,

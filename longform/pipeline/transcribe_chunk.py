@@ -60,6 +60,7 @@ async def transcribe_chunk(
         UnknownModelError, WeightsError: this host has not the weights that were pinned.
         ChunkQuarantinedError: the chunk has killed its process before, again and again.
     """
+    job = await asyncio.to_thread(job.computed_here)
     claims = ChunkClaims(job.chunk_store_url)
     deaths = await asyncio.to_thread(claims.settle, job.key, job.execution)
     if deaths.is_quarantined:

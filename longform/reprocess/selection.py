@@ -13,6 +13,7 @@ from longform.errors import LongformError, ParameterError
 from longform.media.shared_blocks import discard_blocks
 from longform.media.sources.open import open_source
 from longform.params import TranscribeParams
+from longform.pipeline.chunk_cache import WITHOUT_EFFECT
 from longform.reprocess.batch_report import FileRecord
 from longform.reprocess.documents import Desk
 from longform.reprocess.entry import Entry
@@ -32,7 +33,6 @@ from longform.speech.engines import spec_identity
 
 # Parameters that change no file: where the model runs and how much of it at a time, how a run
 # ends, and the model's name, instead of which its content is compared.
-WITHOUT_EFFECT_ON_FILES = frozenset({"device", "batch_size", "on_chunk_failure", "model"})
 MAX_NAMED = 4  # differences in one line for people
 
 
@@ -112,7 +112,7 @@ def differences(old: OldProvenance, params: TranscribeParams, engine: EngineSpec
     before = defaults | _flat(old.parameters)
     after = _flat(params.model_dump(mode="json"))
     for name in after:
-        if name not in WITHOUT_EFFECT_ON_FILES and before.get(name) != after[name]:
+        if name not in WITHOUT_EFFECT and before.get(name) != after[name]:
             yield _changed(name, before.get(name), after[name])
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # What 'default' means here, and what is tried after it when memory runs out on that device.
-_DEFAULT_TYPES = {"cuda": "float16", "cpu": "float32"}
+DEFAULT_TYPES = {"cuda": "float16", "cpu": "float32"}
 _SMALLER_TYPES = {"cuda": "int8_float16", "cpu": "int8_float32"}
 
 # CTranslate2's seed is one for the process, so that one model at a time may be sampled from.
@@ -98,7 +98,7 @@ def choose_device(wanted: str) -> str:
 
 def compute_types(wanted: str, device: str) -> list[str]:
     """Return the number types to try in turn, the wanted one first."""
-    first = _DEFAULT_TYPES[device] if wanted == "default" else wanted
+    first = DEFAULT_TYPES[device] if wanted == "default" else wanted
     smaller = _SMALLER_TYPES[device]
     return [first] if first.startswith("int8") else [first, smaller]
 

@@ -3,11 +3,13 @@
 from longform.params import TranscribeParams
 from longform.settings import Settings
 from longform.speech.batching import Batcher
+from longform.speech.devices import DEFAULT_TYPES, choose_device
 from longform.speech.engine import DecodeOptions, EngineSpec
 from longform.speech.engines import BACKENDS, loaded_engine
 from longform.speech.remote.discovery import find_service
 from longform.speech.weights import resolve
 
+WHISPER = "faster_whisper"
 REMOTE = "remote"
 
 
@@ -44,6 +46,19 @@ def _remote_engine(params: TranscribeParams, settings: Settings) -> EngineSpec:
         batch_size=params.batch_size,
         remote=found.service,
     )
+
+
+def compute_types_of(spec: EngineSpec) -> tuple[str, ...]:
+    """Return the number types that an engine may compute in, the one on this machine first.
+
+    There are several where the device is left open, which each worker may have or not.
+    """
+    if spec.backend != WHISPER or spec.compute_type != "default":
+        return (spec.compute_type,)
+    if spec.device != "auto":
+        return (DEFAULT_TYPES[spec.device],)
+    here = DEFAULT_TYPES[choose_device("auto")]
+    return (here, *(name for name in DEFAULT_TYPES.values() if name != here))
 
 
 def worker_engine(spec: EngineSpec, settings: Settings) -> Batcher:

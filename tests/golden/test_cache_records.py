@@ -119,9 +119,9 @@ def put_all(root: Path) -> None:
             "a2051b729ab157a70333c72ec133bbb0dc0a8e25c5f49db55d52717aaebf15fb",
         ),
         (
-            TranscribeParams(model="tiny", device="cpu"),
+            TranscribeParams(model="tiny"),
             {"model_sha256": None},
-            "c977db6694e3bd202e7065343b11edaa93fddb5037da1b05a261a5dfa34fd5ed",
+            "2551db5f14e83cfc11e933a0bbc0f9fedd1d03ae8eff638bb9d827afe1816fd3",
         ),
     ],
 )
@@ -135,6 +135,7 @@ def test_the_key_of_a_chunk(params: TranscribeParams, options: dict[str, object]
         "open_ended": False,
         "guards": (0, 0),
         "model_sha256": "cd" * 32,
+        "compute_type": "float32",
         "engine_identity": "faster_whisper, faster-whisper 1.2.1, ctranslate2 4.8.5, decoder 5",
     }
     assert chunk_key(params=params, **(known | options)) == key  # type: ignore[arg-type]

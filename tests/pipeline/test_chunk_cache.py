@@ -16,8 +16,12 @@ from longform.audio import Span
 from longform.errors import InvariantError, OutputError
 from longform.params import FallbackParams, TranscribeParams, VadParams
 from longform.pipeline.chunk_cache import WITHOUT_EFFECT_ON_TEXT, ChunkStore, chunk_key
+from longform.pipeline.planning import PlannedChunk
+from longform.pipeline.recording_run import RecordingRun
+from longform.speech.engine import EngineSpec
 from longform.storage.records import RecordStore
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
+from tests.golden.test_cache_records import RECORDING
 from tests.support.s3_server import BUCKET
 
 KEY = "ab" * 32
@@ -204,6 +208,9 @@ def test_a_key_that_is_no_hash_never_becomes_a_path(tmp_path: Path, key: str) ->
         ChunkStore(str(tmp_path)).get(key)
 
 
+CHUNK = PlannedChunk(index=0, start_sample=0, end_sample=48_000)
+
+
 def key_of(**changes: object) -> str:
     """Return a key with some of its parts changed."""
     parts: dict[str, object] = {
@@ -216,6 +223,7 @@ def key_of(**changes: object) -> str:
         "params": TranscribeParams(),
         "model_sha256": "m",
         "engine_identity": "e",
+        "compute_type": "float32",
     }
     return chunk_key(**{**parts, **changes})  # type: ignore[arg-type]
 
@@ -232,6 +240,7 @@ def key_of(**changes: object) -> str:
         {"guards": (0, 32_000)},
         {"model_sha256": "n"},
         {"engine_identity": "f"},
+        {"compute_type": "float16"},
     ],
     ids=lambda changes: "-".join(changes),
 )
@@ -292,7 +301,8 @@ def test_keys_are_equal_in_every_process() -> None:
         "print(chunk_key(fingerprint='f', audio_stream=0, channel=None,"
         " span=Span(0, 10), open_ended=False,"
         " guards=(0, 0),"
-        " params=TranscribeParams(), model_sha256='m', engine_identity='e'))"
+        " params=TranscribeParams(), model_sha256='m', engine_identity='e',"
+        " compute_type='float32'))"
     )
     output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -307,3 +317,28 @@ def test_any_text_survives(text: str) -> None:
     encodable = text.encode("utf-8", "replace").decode()
     store.put(result(encodable))
     assert store.get(KEY) == result(encodable)
+
+
+def run_on(device: str, compute_type: str = "default") -> RecordingRun:
+    """Return a run whose workers have that device."""
+    params = TranscribeParams(device=device, compute_type=compute_type)
+    spec = EngineSpec(device=device, compute_type=compute_type, model_sha256="cd" * 32)
+    return RecordingRun("run", RECORDING, params, spec, "chunks")
+
+
+def test_the_number_type_decides_and_not_the_device() -> None:
+    """To name the CPU, or the type that it has by default, recomputes nothing."""
+    key = run_on("cpu").key(CHUNK)
+    assert run_on("cpu", "float32").key(CHUNK) == key
+    assert run_on("auto", "float32").key(CHUNK) == key
+    assert run_on("cuda", "float32").key(CHUNK) == key
+    assert run_on("cuda").key(CHUNK) != key
+    assert run_on("cuda").key(CHUNK) == run_on("auto", "float16").key(CHUNK)
+
+
+def test_a_worker_keeps_a_result_under_what_it_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the device is left open, a worker with a GPU does not answer for the CPU's key."""
+    job = run_on("auto").job(CHUNK)
+    for device in ("cpu", "cuda"):
+        monkeypatch.setattr("longform.speech.engine_choice.choose_device", lambda _, d=device: d)
+        assert job.computed_here().key == run_on(device).key(CHUNK)

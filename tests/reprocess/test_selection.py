@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from longform.params import TranscribeParams
+from longform.pipeline.chunk_cache import WITHOUT_EFFECT
 from longform.reprocess.previous_results import (
     FailureNote,
     OldTranscript,
@@ -15,7 +16,7 @@ from longform.reprocess.previous_results import (
     write_failure,
 )
 from longform.reprocess.request import Select
-from longform.reprocess.selection import WITHOUT_EFFECT_ON_FILES, Facts, Selection, judge
+from longform.reprocess.selection import Facts, Selection, judge
 from longform.speech.engine import EngineSpec
 from longform.storage.folder import open_folder
 from longform.transcript.write import write_outputs
@@ -112,7 +113,7 @@ async def test_what_makes_a_transcript_outdated(
 async def test_what_changes_no_file_outdates_nothing(old: OldTranscript) -> None:
     """Where the model runs, how much at a time, its name for the same weights."""
     params = TranscribeParams(device="cpu", batch_size=2, on_chunk_failure="partial", model="other")
-    assert {"device", "batch_size", "on_chunk_failure", "model"} == WITHOUT_EFFECT_ON_FILES
+    assert {"device", "batch_size", "on_chunk_failure", "model"} == WITHOUT_EFFECT
     engine = ENGINE.model_copy(update={"model": "other"})
     assert not (await decide("outdated", old, params=params, engine=engine)).is_taken
 
