@@ -18,7 +18,7 @@ from longform.settings import Settings, is_in_environment, variable_name, with_o
 
 DEFAULT = "default"
 MASK = "********"
-WIDE = 160  # columns where nobody looks
+WIDE = 160  # columns where there is no terminal
 # Settings whose default follows from others.
 DERIVED = {
     "chunk_store": "chunk_store_url",
@@ -77,7 +77,7 @@ def config(
 
 
 def read_variable(settings: Settings) -> tuple[Mapping[str, str], str]:
-    """Return what the Prefect variable sets, and a note where there is nobody to ask."""
+    """Return what the Prefect variable sets, and a note where no server answers."""
     from infra.prefect_server import server_status
 
     status = server_status(settings.home)

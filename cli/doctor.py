@@ -1,4 +1,4 @@
-"""`longform doctor`: what longform needs on this machine, what is there, and how to mend it."""
+"""`longform doctor`: what longform needs on this machine, what is there, and how to fix it."""
 
 import ctypes
 import shutil
@@ -49,7 +49,7 @@ def doctor(
         str, typer.Option(help="The Whisper model to look for.", autocompletion=completion.models)
     ] = "base",
 ) -> None:
-    """Check ffmpeg, weights, GPU, Prefect API and Dask, and say how to mend what is missing.
+    """Check ffmpeg, weights, GPU, Prefect API and Dask, and say how to fix what is missing.
 
     Exit codes: 0 nothing is broken; 1 something is.
 

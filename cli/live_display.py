@@ -126,7 +126,7 @@ class LiveDisplay:
         Terminals wrap the lines that no longer fit, and the picture is then taller than what
         the next frame would erase.
         """
-        with suppress(OSError, ValueError):  # no terminal: a size that somebody has set
+        with suppress(OSError, ValueError):  # no terminal: a size that the user has set
             size = os.get_terminal_size(self._console.file.fileno())
             if size.columns < self._console.width:
                 widths = self._view.line_widths

@@ -38,7 +38,7 @@ app = typer.Typer(
     },
     help="Hours of speech in, an exact, time-coded transcript out.",
 )
-TRANSCRIBE, LOOK, SERVE, HOUSE = "Transcribe", "Look at runs", "Serve", "Keep house"
+TRANSCRIBE, LOOK, SERVE, HOUSE = "Transcribe", "Look at runs", "Serve", "Maintain"
 app.command("transcribe", rich_help_panel=TRANSCRIBE)(transcribe_options.transcribe)
 app.command("reprocess", rich_help_panel=TRANSCRIBE)(reprocess_options.reprocess)
 app.command("plan", rich_help_panel=TRANSCRIBE)(plan_command.plan)

@@ -32,7 +32,7 @@ class Request:
     print_text: bool
     quiet: bool
     verbose: bool
-    is_brief: bool  # a line for each recording: there are several, and somebody looks on
+    is_brief: bool  # a line for each recording: there are several, on a terminal
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def request_from(given: Mapping[str, Any]) -> Request:
         "engine_url": given["engine_url"],
         "allow_private_hosts": given["allow_private_hosts"] or None,
     }
-    looks_on = sys.stdout.isatty() and sys.stderr.isatty()
+    watches = sys.stdout.isatty() and sys.stderr.isatty()
     return Request(
         media=tuple(map(portable_address, given["media"])),
         params=params,
@@ -89,7 +89,7 @@ def request_from(given: Mapping[str, Any]) -> Request:
         print_text=given["print_text"],
         quiet=given["quiet"],
         verbose=given["verbose"],
-        is_brief=len(given["media"]) > 1 and looks_on,
+        is_brief=len(given["media"]) > 1 and watches,
     )
 
 

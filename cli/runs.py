@@ -20,7 +20,7 @@ from longform.settings import Settings
 
 ID_CHARACTERS = 8
 SCAN_LIMIT = 200  # runs that are looked through for those in a state; the most that Prefect gives
-WIDE = 200  # columns where nobody looks: a line for each run
+WIDE = 200  # columns where there is no terminal: a line for each run
 DAY_SEC = 86_400.0
 COLOURS = {
     "complete": "green",

@@ -45,7 +45,7 @@ def show(
 ) -> None:
     """Print a transcript: that of the last run, of another run, or of a file.
 
-    The text goes to stdout; a head with figures goes to stderr, where somebody is looking.
+    The text goes to stdout; a head with figures goes to stderr, where that is a terminal.
 
     Examples:
 

@@ -26,7 +26,7 @@ from longform.settings import Settings
 from longform.webhook.deliver import WebhookTarget
 from longform.webhook.signature import parse_keys
 
-Tells = Literal["nobody", "from now on", "as before"]
+Tells = Literal["nothing", "from now on", "as before"]
 
 NOTIFY = "notify/failure"
 NOT_YET = UUID(int=0)  # stands for a deployment in a dry run
@@ -68,7 +68,7 @@ async def apply(
 def webhook_of(target: WebhookTarget | None, secrets: Collection[Change]) -> Tells:
     """Return whether runs tell their end to a webhook, and whether they begin to now."""
     if target is None:
-        return "nobody"
+        return "nothing"
     is_new = any(each.name == WEBHOOK_URL and each.action == "created" for each in secrets)
     return "from now on" if is_new else "as before"
 
@@ -107,7 +107,7 @@ async def _apply_automations(
             await automations.apply_automation(
                 api,
                 told,
-                enabled=tells != "nobody",
+                enabled=tells != "nothing",
                 enable_now=tells == "from now on",
                 dry_run=dry_run,
             )

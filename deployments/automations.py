@@ -105,7 +105,7 @@ async def apply_automation(
     """Make an automation, or bring the one of that name up to date.
 
     Args:
-        enabled: whether a new one is active; one that somebody has paused stays paused,
+        enabled: whether a new one is active; one that the operator has paused stays paused,
         enable_now: unless this is what it was waiting for.
     """
     found = await api.read_automations_by_name(wanted.name)

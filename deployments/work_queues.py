@@ -46,7 +46,7 @@ async def _apply_queue(api: PrefectClient, pool: str, queue: Queue, *, dry_run: 
                 concurrency_limit=queue.concurrency_limit,
             )
         return Change(KIND, name, "created", detail)
-    if there.concurrency_limit is not None:  # ours, or what somebody has chosen instead
+    if there.concurrency_limit is not None:  # ours, or what the operator has chosen instead
         return Change(KIND, name, "unchanged", f"at most {there.concurrency_limit}")
     if not dry_run:
         await api.update_work_queue(

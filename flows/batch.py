@@ -46,8 +46,8 @@ FEWEST = 4
 MOST = 64
 
 
-class FilePlaces:
-    """Places for files: a given number, or one for each slot of the cluster once that is open.
+class FileSlots:
+    """OutputPaths for files: a given number, or one for each slot of the cluster once that is open.
 
     A short file is opened, joined and written for longer than its one chunk is transcribed. With
     fewer places than slots, a list of short files would leave slots without work.
@@ -93,7 +93,7 @@ class HostLimits:
     def __init__(self) -> None:
         self._known: dict[str, asyncio.Task[bool]] = {}
         self._queues: Counter[str] = Counter()
-        self.grew = asyncio.Event()  # a file waits for its host; whoever looks clears it
+        self.grew = asyncio.Event()  # a file waits for its host; cleared by the one that looks
 
     @asynccontextmanager
     async def __call__(self, host: str | None) -> AsyncIterator[None]:
@@ -152,7 +152,7 @@ _OUTCOMES: dict[Status, Outcome] = {
 
 
 @dataclass(frozen=True, slots=True)
-class BatchBench:
+class BatchContext:
     """What the files of a bulk run are worked on with."""
 
     run_id: str
@@ -175,7 +175,7 @@ class BatchOptions:
 class Batch:
     """The files of a bulk run; `records` grows as they end."""
 
-    bench: BatchBench
+    context: BatchContext
     options: BatchOptions
     records: list[FileRecord]
 
@@ -191,9 +191,9 @@ class Batch:
         Returns:
             What is wrong for all files and ended the run; files in flight were then given up.
         """
-        self.bench.progress.expect(len(chosen))
+        self.context.progress.expect(len(chosen))
         waiting, in_flight = [*chosen], dict[asyncio.Task[FileRecord], Chosen]()
-        places = FilePlaces(files_in_flight, self.bench.cluster)
+        places = FileSlots(files_in_flight, self.context.cluster)
         growing = asyncio.create_task(places.grow())
         try:
             while waiting or in_flight:
@@ -203,7 +203,7 @@ class Batch:
                 for task in sorted(done, key=_has_failed):
                     record = await self._record(task, in_flight.pop(task))
                     self.records.append(record)
-                    self.bench.progress.ended(record)
+                    self.context.progress.ended(record)
         except STOPPING as error:
             return error
         finally:
@@ -214,10 +214,10 @@ class Batch:
         self,
         waiting: list[Chosen],
         in_flight: "dict[asyncio.Task[FileRecord], Chosen]",
-        places: FilePlaces,
+        places: FileSlots,
     ) -> None:
         """Start files in order; those behind another one that waits for its host are passed by."""
-        limits = self.bench.host_limit
+        limits = self.context.host_limit
         limits.grew.clear()
         while len(in_flight) - limits.num_queued < places.total:
             one = next((each for each in waiting if not limits.has_queue(each.entry.host)), None)
@@ -230,7 +230,7 @@ class Batch:
         self, tasks: "Collection[asyncio.Task[FileRecord]]", growing: asyncio.Task[None]
     ) -> "set[asyncio.Task[FileRecord]]":
         """Return the tasks that have ended; none where there is room for other files."""
-        grew = asyncio.create_task(self.bench.host_limit.grew.wait())
+        grew = asyncio.create_task(self.context.host_limit.grew.wait())
         signals = {grew} if growing.done() else {grew, growing}
         try:
             await asyncio.wait({*tasks, *signals}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,24 +238,24 @@ class Batch:
             await end([grew])
         return {task for task in tasks if task.done()}
 
-    async def _file(self, chosen: Chosen, places: FilePlaces) -> FileRecord:
+    async def _file(self, chosen: Chosen, places: FileSlots) -> FileRecord:
         started_sec = time.monotonic()
         entry = chosen.entry
-        progress = self.bench.progress.recording(chosen.number, shown_name(entry.media_url))
+        progress = self.context.progress.recording(chosen.number, shown_name(entry.media_url))
         async with (
-            self.bench.host_limit(entry.host),
+            self.context.host_limit(entry.host),
             places,
-            open_scratch(self.bench.settings) as scratch,
+            open_scratch(self.context.settings) as scratch,
         ):
             done = await transcribe_recording(
                 # Everything that is stored on the way holds the sealed form.
                 signed_urls.seal(entry.media_url),
                 chosen.params,
                 RunContext(
-                    run_id=recording_run_id(self.bench.run_id, chosen.number),
-                    settings=self.bench.settings,
-                    policy=source_policy(self.bench.settings),
-                    cluster=self.bench.cluster,
+                    run_id=recording_run_id(self.context.run_id, chosen.number),
+                    settings=self.context.settings,
+                    policy=source_policy(self.context.settings),
+                    cluster=self.context.cluster,
                     scratch=scratch,
                     progress=progress,
                 ),
@@ -292,7 +292,7 @@ class Batch:
             return task.result()
         if isinstance(error, STOPPING) or not isinstance(error, Exception):
             raise error
-        self.bench.cluster.require_alive()
+        self.context.cluster.require_alive()
         await self._note(chosen, reason(error), type(error).__name__)
         return planned(chosen).model_copy(
             update={
@@ -309,7 +309,7 @@ class Batch:
             reason=why,
             error=error,
             failed_at=now_utc(),
-            run_url=self.bench.progress.run_url,
+            run_url=self.context.progress.run_url,
             transcript=old.digest if old else None,
         )
         await leave_failure(chosen.place, note)

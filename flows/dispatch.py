@@ -254,7 +254,7 @@ async def ending_of(future: PrefectFuture[Coroutine[Any, Any, T]]) -> T | BaseEx
     except KilledWorker as error:
         await close_task_run(future.task_run_id, "the worker process died on every attempt")
         return cast(BaseException, error)
-    except CancelledError:  # nobody but us cancels futures, and then nobody waits for them
+    except CancelledError:  # only this process cancels futures, and then waits for them no more
         await close_task_run(future.task_run_id, "the Dask scheduler is gone")
         return ClusterLostError(
             "the Dask scheduler is gone: start it, then run again; finished chunks are kept"

@@ -9,7 +9,7 @@ from itertools import count
 WINDOW_PER_SLOT = 2
 
 
-class ChunkWindow:
+class InFlightLimit:
     """Counts the chunks on their way, and says who may bring the next: shorter recordings first.
 
     A short one is through in no time, and the chunks of long ones fill what it leaves idle. The
@@ -17,7 +17,7 @@ class ChunkWindow:
     than transcribing them and nothing is left to do meanwhile.
 
     Room is not kept for anybody: a recording that was told of it may be slow to decode its
-    next chunk, and whoever comes first meanwhile takes it.
+    next chunk, and the first recording that has one takes it.
     """
 
     def __init__(self) -> None:
@@ -58,8 +58,8 @@ class ChunkWindow:
         return self._slots * WINDOW_PER_SLOT - self._running
 
     def _wake(self) -> None:
-        # Nothing waits at the cluster any more: whoever has a chunk first shall bring it. This
-        # is also why nobody waits for ever behind one who was told and has no more chunks.
+        # Nothing waits at the cluster any more: every recording may bring its next chunk. This
+        # is also why none waits for ever behind one that was told and has no more chunks.
         room = len(self._waiting) if self._running <= self._slots else self._room
         while room > 0 and self._waiting:
             *_, told = heapq.heappop(self._waiting)

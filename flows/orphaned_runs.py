@@ -1,4 +1,4 @@
-"""Runs that nobody works on any more are closed, so that none stays Running.
+"""Runs whose process is gone are closed, so that none stays Running.
 
 Nothing is judged by its age. What is closed is a run whose process is known to be gone, and what
 was started by a run that has ended.

@@ -36,7 +36,7 @@ SHOWN_LINES = 12  # of the macro chunk that ended last
 
 
 class RecordingProgress:
-    """Counts what is done of one recording, and tells whoever watches."""
+    """Counts what is done of one recording, and tells the listener."""
 
     def __init__(self, source_name: str, run_url: str, listener: ProgressListener | None) -> None:
         self._began_sec: float | None = None
@@ -138,7 +138,7 @@ class ProgressReporter(RecordingProgress):
     def __init__(self, source_name: str) -> None:
         super().__init__(source_name, flow_run_url(), progress_listener.get())
         self._lines: tuple[str, ...] = ()
-        self._artifact = MovingArtifact(
+        self._artifact = LiveProgressArtifact(
             "transcription-progress", lambda: self._now.fraction, self._describe
         )
 
@@ -233,7 +233,7 @@ class BatchProgress:
         self._in_flight: dict[int, RunProgress] = {}
         self._num_files = self._num_ended = self._num_failed = 0
         self._ended = RunProgress("", "")
-        self._artifact = MovingArtifact(
+        self._artifact = LiveProgressArtifact(
             "reprocess-progress", lambda: self._fraction, self._describe
         )
 
@@ -337,7 +337,7 @@ async def publish_dashboard(address: str) -> None:
 ARTIFACT_INTERVAL_SEC = 5.0  # often enough to be seen moving; an update costs 0.05 s of CPU
 
 
-class MovingArtifact:
+class LiveProgressArtifact:
     """A progress artifact; an API that is away for a while stops neither it nor the run.
 
     Args:

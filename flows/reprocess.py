@@ -13,7 +13,7 @@ from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
 from flows.api_outage import best_effort
-from flows.batch import MOST, Batch, BatchBench, BatchOptions, HostLimits
+from flows.batch import MOST, Batch, BatchContext, BatchOptions, HostLimits
 from flows.progress import BatchProgress
 from flows.run_lifecycle import cancelled, managed_run
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
@@ -22,7 +22,7 @@ from infra.cluster import open_cluster
 from longform.errors import BatchFailedError, LongformError
 from longform.params import TranscribeParams
 from longform.reprocess.batch_report import BatchReport, Cost, FileRecord, headline, table, totals
-from longform.reprocess.documents import Desk
+from longform.reprocess.documents import FetchContext
 from longform.reprocess.previous_results import now_utc
 from longform.reprocess.request import Select, SourceLists
 from longform.reprocess.selection import Candidate, Chooser, Chosen, EngineChoices, planned
@@ -94,15 +94,15 @@ async def reprocess(
         require_formats(output_formats)
         if not dry_run:
             await asyncio.to_thread(check_writable, target)
-        desk = Desk(run.policy, run.scratch.local_dir)
-        entries = await list_sources(lists, desk)
+        fetch = FetchContext(run.policy, run.scratch.local_dir)
+        entries = await list_sources(lists, fetch)
         progress.stage(f"looking at {len(entries)} files")
-        chooser = Chooser(select, params, target, desk, EngineChoices(run.settings), host_limit)
+        chooser = Chooser(select, params, target, fetch, EngineChoices(run.settings), host_limit)
         verdicts = await choose_files(chooser, entries, limit)
         if not dry_run:
-            bench = BatchBench(run.run_id, run.settings, run.cluster, progress, host_limit)
+            context = BatchContext(run.run_id, run.settings, run.cluster, progress, host_limit)
             wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
-            batch = Batch(bench, wanted, records)
+            batch = Batch(context, wanted, records)
             stopped = await batch.run(only_chosen(verdicts), files_in_flight)
         report = BatchReport(
             select=select,

@@ -9,7 +9,7 @@ from typing import Self
 from distributed import Client
 from prefect.settings import PREFECT_API_URL
 
-from flows.in_flight import ChunkWindow
+from flows.in_flight import InFlightLimit
 from flows.progress import publish_dashboard
 from infra.chunk_events import subscription
 from infra.cluster import require_resources
@@ -42,7 +42,7 @@ class RunCluster:
         self._listeners: dict[str, Listener] = {}
         self._opened = asyncio.Event()
         self._stack = ExitStack()
-        self.window = ChunkWindow()
+        self.window = InFlightLimit()
         self.dashboard_url = ""  # known once the cluster is open
 
     async def __aenter__(self) -> Self:
@@ -75,7 +75,7 @@ class RunCluster:
         return await asyncio.shield(self._opening)
 
     async def opened(self) -> None:
-        """Return once the cluster is open; never, where nobody opens it."""
+        """Return once the cluster is open; never, where it is not opened."""
         await self._opened.wait()
 
     async def watch(self) -> None:
@@ -92,7 +92,7 @@ class RunCluster:
             with suppress(OSError, RuntimeError):  # its status will say so
                 info = await asyncio.to_thread(client.scheduler_info, n_workers=-1)
                 alone_sec = 0.0 if info["workers"] else alone_sec + WATCH_SEC
-        what = "no worker is left at" if client.status == "running" else "nobody answers at"
+        what = "no worker is left at" if client.status == "running" else "there is no answer from"
         raise ClusterLostError(
             f"{what} the Dask scheduler {client.scheduler.address}: start it, then run again; "
             "finished chunks are kept"

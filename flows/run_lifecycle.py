@@ -82,7 +82,7 @@ async def managed_run(
 ) -> AsyncIterator[ManagedRun[RunProgressT]]:
     """Frame a flow run: settings, history record, cancellation, progress, scratch and cluster.
 
-    Where somebody cancels the run in the UI or through the API, the context is left without an
+    Where the run is cancelled in the UI or through the API, the context is left without an
     error; whatever comes after it then returns `cancelled()`.
 
     Args:
@@ -123,7 +123,7 @@ def cancelled() -> Any:
 class _Ending:
     """Why a run ends before its time."""
 
-    is_cancelled: bool = False  # somebody asked for it, in the UI or through the API
+    is_cancelled: bool = False  # in the UI or through the API
 
 
 @asynccontextmanager
@@ -167,7 +167,7 @@ async def _closing_what_is_open(run_id: str, ending: _Ending) -> AsyncIterator[N
 
 @asynccontextmanager
 async def _cancelled_from_outside(run_id: str, ending: _Ending) -> AsyncIterator[None]:
-    """Cancel the current task when somebody cancels the run."""
+    """Cancel the current task when the run is cancelled from outside."""
     task = asyncio.current_task()
 
     async def watch() -> None:
@@ -190,7 +190,7 @@ async def _is_cancelled(run_id: str) -> bool:
         async with get_client() as api:
             state = (await api.read_flow_run(cast("Any", run_id))).state
     except (httpx.HTTPError, PrefectHTTPStatusError, ObjectNotFound):
-        return False  # nobody can say so just now
+        return False  # the API is away
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
@@ -199,7 +199,7 @@ async def cancelled_by_sigterm() -> AsyncIterator[None]:
     """Cancel the current task at SIGTERM, as a container or an init system sends it.
 
     Every context around the task is then left. Prefect's own handler raises wherever the main
-    thread happens to be: in a task of which nobody asks the result, its signal was lost. What
+    thread happens to be: in a task whose result is not asked for, its signal was lost. What
     comes while the task ends is ignored until Prefect puts back the handler that was there before
     the flow: it would interrupt the ending, and leave things behind.
     """

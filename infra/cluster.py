@@ -13,7 +13,7 @@ from typing import Any
 import dask
 
 from infra.cluster_check import require_resources
-from infra.clusters.cluster_url import SETTING, ClusterPlace, cluster_place
+from infra.clusters.cluster_url import SETTING, ClusterUrl, cluster_url
 from infra.clusters.dask_gateway import open_gateway
 from infra.clusters.kubernetes import open_kubernetes
 from infra.clusters.local import local_cluster, open_local, visible_gpus
@@ -22,11 +22,11 @@ from infra.clusters.workers import GPU, IO, SHORT_LOGS
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
 
-# `tcp://`, `tls://` and the like: a scheduler that somebody else runs.
+# `tcp://`, `tls://` and the like: a scheduler that the operator runs.
 
 
 class ExistingCluster:
-    """A scheduler that somebody else runs; entering gives its address, which a client takes."""
+    """A scheduler that the operator runs; entering gives its address, which a client takes."""
 
     def __init__(self, address: str) -> None:
         self.scheduler_address = address
@@ -43,8 +43,8 @@ class ExistingCluster:
         """Leave the scheduler running: it is not ours."""
 
 
-def open_existing(place: ClusterPlace, settings: Settings) -> ExistingCluster:
-    """Use a scheduler as it is: whoever runs it decides on its workers, and on their number.
+def open_existing(place: ClusterUrl, settings: Settings) -> ExistingCluster:
+    """Use a scheduler as it is: its operator decides on its workers, and on their number.
 
     Raises:
         EnvironmentFaultError: no host is named.
@@ -70,7 +70,7 @@ __all__ = [
 ]
 
 # What a backend opens: entering it gives a cluster, or an address, that a Dask client takes.
-Backend = Callable[[ClusterPlace, Settings], AbstractContextManager[Any]]
+Backend = Callable[[ClusterUrl, Settings], AbstractContextManager[Any]]
 
 BACKENDS: dict[str, Backend] = {
     "local": open_local,
@@ -97,13 +97,13 @@ def open_cluster(settings: Settings) -> AbstractContextManager[Any]:
     return backend(place, settings)
 
 
-def chosen_backend(settings: Settings) -> tuple[ClusterPlace, Backend]:
+def chosen_backend(settings: Settings) -> tuple[ClusterUrl, Backend]:
     """Return what the settings name, and what opens it.
 
     Raises:
         EnvironmentFaultError: the setting names no kind of cluster.
     """
-    place = cluster_place(settings.cluster)
+    place = cluster_url(settings.cluster)
     backend = BACKENDS.get(place.scheme)
     if backend is None:
         raise EnvironmentFaultError(

@@ -93,7 +93,7 @@ def require_answer(address: ServerAddress) -> None:
     """Check that the API that the user has chosen answers.
 
     Raises:
-        EnvironmentFaultError: nobody does.
+        EnvironmentFaultError: there is none.
     """
     if not answers(address.api_url):
         raise EnvironmentFaultError(

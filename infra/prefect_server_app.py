@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 # transactions still waits inside SQLite, but not for long.
 
 
-BUSY_MS = 2_000  # the longest that a thread waits inside SQLite; whoever asked then asks again
+BUSY_MS = 2_000  # the longest that a thread waits inside SQLite; the caller then asks again
 # A transaction takes milliseconds. Longer than this waits only one that is waited for by the one
 # whose turn it is, and that must go first.
 TURN_TIMEOUT_SEC = 10.0
@@ -114,7 +114,7 @@ class RetrySoon:
     def _added(self, scope: Any, message: Any) -> list[tuple[bytes, bytes]]:
         if message["status"] != 503:
             is_read = scope.get("method") == "GET" or scope.get("path", "").endswith("/filter")
-            if not is_read:  # reading goes on while nobody can write
+            if not is_read:  # reading goes on while no writer can
                 self._refusing_since_sec = None
             return []
         now_sec = self._clock()

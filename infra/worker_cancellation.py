@@ -1,7 +1,7 @@
 """Ending what a run still has on the workers of a cluster that goes on without it.
 
-Dask lets a task that has started run to its end, whoever has given it up. So tasks are noted
-here, in the worker process, and the flow asks every worker to end those of its execution.
+Dask lets a task that has started run to its end, even when its flow has given it up. So tasks are
+noted here, in the worker process, and the flow asks every worker to end those of its execution.
 """
 
 import asyncio

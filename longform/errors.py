@@ -5,7 +5,7 @@ LongformError
 │   ├── SourceUnavailableError      the source cannot be reached or read just now
 │   │   ├── NameNotResolvedError        its name has no address
 │   │   ├── ServerUnreachableError      the connection was refused, or there is no way to it
-│   │   ├── ServerNotAnsweringError     nobody answers the attempt to connect
+│   │   ├── ServerNotAnsweringError     no answer to the attempt to connect
 │   │   ├── ConnectionCutError          closed in the middle of an answer
 │   │   ├── MalformedAnswerError        what came is not HTTP
 │   │   ├── ServerFailingError          5xx, 408, 425
@@ -89,7 +89,7 @@ class ServerUnreachableError(SourceUnavailableError):
 
 
 class ServerNotAnsweringError(SourceUnavailableError):
-    """Nobody answered the attempt to connect in time."""
+    """The server did not answer the attempt to connect in time."""
 
 
 class ConnectionCutError(SourceUnavailableError):
@@ -175,7 +175,7 @@ class ClusterLostError(RetryableError):
 
 
 class InputError(LongformError):
-    """The same call will fail again until somebody changes something."""
+    """The same call will fail again until the user changes something."""
 
 
 class SourceError(InputError):
@@ -191,7 +191,7 @@ class AddressInvalidError(SourceRefusedError):
 
 
 class AddressDeniedError(SourceRefusedError):
-    """The address lies where the policy lets nobody go."""
+    """The address policy does not allow this address."""
 
 
 class SchemeRefusedError(SourceRefusedError):

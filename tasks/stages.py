@@ -27,9 +27,9 @@ from longform.pipeline.transcribe_chunk import OnChunkEvent
 from longform.reprocess import batch_report, replace
 from longform.reprocess import sources as lists_of_sources
 from longform.reprocess.batch_report import BatchReport, TextChange
-from longform.reprocess.documents import Desk
+from longform.reprocess.documents import FetchContext
 from longform.reprocess.entry import Entry
-from longform.reprocess.output_paths import Place
+from longform.reprocess.output_paths import OutputPath
 from longform.reprocess.previous_results import FailureNote, write_failure
 from longform.reprocess.request import SourceLists
 from longform.reprocess.selection import Candidate, Chooser
@@ -138,9 +138,9 @@ async def write_outputs(
 
 
 @task(name="sources", task_run_name="sources", cache_policy=NO_CACHE)
-async def list_sources(lists: SourceLists, desk: Desk) -> list[Entry]:
+async def list_sources(lists: SourceLists, fetch: FetchContext) -> list[Entry]:
     """Read the lists; each recording once, in order."""
-    return await lists_of_sources.list_sources(lists, desk)
+    return await lists_of_sources.list_sources(lists, fetch)
 
 
 @task(name="choice", task_run_name="choice {chooser.select}", cache_policy=NO_CACHE)
@@ -153,7 +153,7 @@ async def choose_files(
 
 @task(name="replace", task_run_name="replace {place.stem}", cache_policy=NO_CACHE)
 async def replace_transcript(
-    output: TranscribeOutput, formats: Sequence[str], place: Place, *, with_page: bool
+    output: TranscribeOutput, formats: Sequence[str], place: OutputPath, *, with_page: bool
 ) -> tuple[TranscribeOutput, TextChange | None]:
     """Write the files in the place of older ones; return what changed in the text."""
     return await asyncio.to_thread(
@@ -162,7 +162,7 @@ async def replace_transcript(
 
 
 @task(name="failure", task_run_name="failure {place.stem}", cache_policy=NO_CACHE)
-async def leave_failure(place: Place, note: FailureNote) -> None:
+async def leave_failure(place: OutputPath, note: FailureNote) -> None:
     """Leave a note of a failure, which `select=failed` finds."""
     await asyncio.to_thread(write_failure, place.folder, place.stem, note)
 

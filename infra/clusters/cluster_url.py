@@ -1,4 +1,4 @@
-"""`ClusterPlace`: what the one setting LONGFORM_CLUSTER says, taken apart."""
+"""`ClusterUrl`: what the one setting LONGFORM_CLUSTER says, taken apart."""
 
 from collections.abc import Collection, Mapping
 from importlib import import_module
@@ -12,7 +12,7 @@ SETTING = "LONGFORM_CLUSTER"
 LOCAL = "local"
 
 
-class ClusterPlace(FrozenModel):
+class ClusterUrl(FrozenModel):
     """The parts of the setting: `scheme://hosts/path?options`, or the word `local`."""
 
     address: str
@@ -53,14 +53,14 @@ class ClusterPlace(FrozenModel):
         return int(text)
 
 
-def cluster_place(setting: str) -> ClusterPlace:
+def cluster_url(setting: str) -> ClusterUrl:
     """Take the setting apart.
 
     Raises:
         EnvironmentFaultError: it carries a password, or cannot be read.
     """
     if setting == LOCAL:
-        return ClusterPlace(address=setting, scheme=LOCAL)
+        return ClusterUrl(address=setting, scheme=LOCAL)
     try:
         parts = urlsplit(setting)
         options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
@@ -71,7 +71,7 @@ def cluster_place(setting: str) -> ClusterPlace:
             f"{SETTING} carries a password, which logs would show: use a key, or a secret of the "
             "cluster's own configuration"
         )
-    return ClusterPlace(
+    return ClusterUrl(
         address=setting,
         scheme=parts.scheme,
         hosts=parts.netloc,

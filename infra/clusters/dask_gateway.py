@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from infra.clusters.cluster_url import ClusterPlace, require_extra
+from infra.clusters.cluster_url import ClusterUrl, require_extra
 from infra.clusters.workers import DASK_ENVIRONMENT, adapt, first_workers, remote_environment
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
@@ -18,7 +18,7 @@ _clients: list[Any] = []
 
 
 @contextmanager
-def open_gateway(place: ClusterPlace, settings: Settings) -> Iterator[Any]:
+def open_gateway(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
     """Have the gateway start a cluster, or connect to the one that `?cluster=` names.
 
     One that was started here ends with the context. Where the gateway lets users set the
@@ -54,7 +54,7 @@ def _failures(library: Any) -> tuple[type[Exception], ...]:
     return (OSError, ValueError, transport, *refused)
 
 
-def _cluster(gateway: Any, place: ClusterPlace, settings: Settings) -> Any:
+def _cluster(gateway: Any, place: ClusterUrl, settings: Settings) -> Any:
     if "cluster" in place.options:
         return gateway.connect(place.options["cluster"], shutdown_on_close=False)
     options = gateway.cluster_options()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from infra.clusters.cluster_url import SETTING, ClusterPlace, require_extra
+from infra.clusters.cluster_url import SETTING, ClusterUrl, require_extra
 from infra.clusters.kubernetes_spec import DaskClusterPlan
 from infra.clusters.workers import adapt, first_workers
 from longform.errors import EnvironmentFaultError
@@ -20,7 +20,7 @@ SUFFIX_CHARS = 8
 
 
 @contextmanager
-def open_kubernetes(place: ClusterPlace, settings: Settings) -> Iterator[Any]:
+def open_kubernetes(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
     """Use a DaskCluster, or have one made for this run.
 
     Raises:
@@ -54,7 +54,7 @@ def _failures() -> tuple[type[Exception], ...]:
     )
 
 
-def cluster_plan(place: ClusterPlace, settings: Settings) -> DaskClusterPlan:
+def cluster_plan(place: ClusterUrl, settings: Settings) -> DaskClusterPlan:
     """Return the cluster that the setting describes.
 
     Raises:
@@ -74,7 +74,7 @@ def cluster_plan(place: ClusterPlace, settings: Settings) -> DaskClusterPlan:
     )
 
 
-def _arguments(place: ClusterPlace, settings: Settings) -> dict[str, Any]:
+def _arguments(place: ClusterUrl, settings: Settings) -> dict[str, Any]:
     if not place.hosts or not place.path or "/" in place.path:
         raise EnvironmentFaultError(f"{SETTING}: write kubernetes://namespace/name")
     if "image" in place.options:

@@ -11,7 +11,7 @@ from typing import Any
 import dask
 from distributed import Nanny, Scheduler, SpecCluster
 
-from infra.clusters.cluster_url import ClusterPlace
+from infra.clusters.cluster_url import ClusterUrl
 from infra.clusters.workers import DASK_CONFIG, LOST_WORKER, OPENMP, RESOURCES, adapt, num_threads
 from longform.settings import Settings
 
@@ -62,17 +62,17 @@ def local_cluster(settings: Settings) -> LocalCluster:
     """Start a cluster on this machine."""
     # In a thread of its own, so that Ctrl-C reaches the caller all the while.
     with ThreadPoolExecutor(1) as thread:
-        cluster = thread.submit(_start_deaf_to_interrupts, settings).result()
+        cluster = thread.submit(_start_ignoring_interrupts, settings).result()
     adapt(cluster, settings)
     return cluster
 
 
-def open_local(place: ClusterPlace, settings: Settings) -> LocalCluster:
+def open_local(place: ClusterUrl, settings: Settings) -> LocalCluster:
     """Start a cluster on this machine, for one run."""
     return local_cluster(settings)
 
 
-def _start_deaf_to_interrupts(settings: Settings) -> LocalCluster:
+def _start_ignoring_interrupts(settings: Settings) -> LocalCluster:
     """Start a cluster whose processes do not see Ctrl-C: it is for the caller to end them.
 
     A terminal sends SIGINT to every process of the command. Threads and processes inherit

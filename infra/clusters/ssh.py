@@ -9,7 +9,7 @@ import dask
 from distributed import SpecCluster
 from distributed.deploy.ssh import Scheduler, Worker
 
-from infra.clusters.cluster_url import SETTING, ClusterPlace, require_extra
+from infra.clusters.cluster_url import SETTING, ClusterUrl, require_extra
 from infra.clusters.workers import DASK_CONFIG, RESOURCES, num_threads, remote_environment
 from longform.errors import EnvironmentFaultError
 from longform.params import FrozenModel
@@ -27,7 +27,7 @@ class SshHost(FrozenModel):
     user: str | None
 
 
-def open_ssh(place: ClusterPlace, settings: Settings) -> SpecCluster:
+def open_ssh(place: ClusterUrl, settings: Settings) -> SpecCluster:
     """Start a scheduler and workers over SSH; they end when the cluster is closed.
 
     Raises:
@@ -46,7 +46,7 @@ def open_ssh(place: ClusterPlace, settings: Settings) -> SpecCluster:
             ) from error
 
 
-def ssh_specification(place: ClusterPlace, settings: Settings) -> dict[str, Any]:
+def ssh_specification(place: ClusterUrl, settings: Settings) -> dict[str, Any]:
     """Return the scheduler and the workers: one for each GPU of a host, or one for its CPU.
 
     Raises:
@@ -84,7 +84,7 @@ def ssh_specification(place: ClusterPlace, settings: Settings) -> dict[str, Any]
     return {"workers": dict(enumerate(workers)), "scheduler": scheduler}
 
 
-def ssh_hosts(place: ClusterPlace) -> tuple[SshHost, ...]:
+def ssh_hosts(place: ClusterUrl) -> tuple[SshHost, ...]:
     """Return the hosts in the order in which they are named.
 
     Raises:
@@ -104,7 +104,7 @@ def _host(name: str, user: str | None) -> SshHost:
     return SshHost(name=host, port=int(port) if port else None, user=user)
 
 
-def _connection(host: SshHost, place: ClusterPlace) -> dict[str, Any]:
+def _connection(host: SshHost, place: ClusterUrl) -> dict[str, Any]:
     options: dict[str, Any] = {
         "connect_timeout": place.whole_number("connect_timeout", CONNECT_TIMEOUT_SEC)
     }

@@ -2,7 +2,7 @@
 
 The hysteresis is Silero's (`get_speech_timestamps`): speech begins at a frame of at least
 `threshold` and ends where it fell under `neg_threshold`, once that has lasted
-`min_silence_duration_ms`. Padding is left to whoever cuts the audio.
+`min_silence_duration_ms`. Padding is left to the caller that cuts the audio.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A block cache over a range reader: every block is fetched once, whoever asks for it."""
+"""A block cache over a range reader: every block is fetched once for all readers."""
 
 import asyncio
 from collections import OrderedDict
@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from longform.errors import ContentChangedError
-from longform.media.model import BLOCK_BYTES, Sample, Source, sample_digest
+from longform.media.model import BLOCK_BYTES, ContentCheck, Source, content_digest
 from longform.media.range_reader import RangeReader
 from longform.media.shared_blocks import Block, BlockStore, open_block_store
 
 CACHE_BLOCKS = 128  # blocks; 32 MiB per source
 READ_AHEAD_BLOCKS = 2  # blocks in flight ahead of a reader: 7 MB/s at a round trip of 0.1 s
-LEAD_BYTES = 512  # bytes before a block that are fetched again and compared: 0.2 % of traffic
+OVERLAP_BYTES = 512  # bytes before a block that are fetched again and compared: 0.2 % of traffic
 CLAIM_POLL_SEC = 0.02  # between two looks at whether another process has fetched a block
 CLAIM_SEC = 60.0  # after which it is fetched here all the same
 
@@ -24,10 +24,10 @@ class CacheLimits:
     block_bytes: int = BLOCK_BYTES
     capacity_blocks: int = CACHE_BLOCKS
     read_ahead_blocks: int = READ_AHEAD_BLOCKS
-    lead_bytes: int = 0
+    overlap_bytes: int = 0
 
 
-REMOTE_LIMITS = CacheLimits(lead_bytes=LEAD_BYTES)
+REMOTE_LIMITS = CacheLimits(overlap_bytes=OVERLAP_BYTES)
 
 
 class BlockCache:
@@ -44,7 +44,7 @@ class BlockCache:
         length_bytes: int,
         limits: CacheLimits | None = None,
         store: BlockStore | None = None,
-        samples: Sequence[Sample] = (),
+        content_checks: Sequence[ContentCheck] = (),
         shown: str = "the source",
     ) -> None:
         self._reader = reader
@@ -52,10 +52,10 @@ class BlockCache:
         self._limits = limits or CacheLimits()
         self.block_bytes = self._limits.block_bytes
         self._store = store
-        self._samples = {one.start // self.block_bytes: one for one in samples}
+        self._checks = {one.start // self.block_bytes: one for one in content_checks}
         self._shown = shown
         self._blocks: OrderedDict[int, Block] = OrderedDict()
-        self._heads: dict[int, Block] = {}
+        self._prefixes: dict[int, Block] = {}
         self._fetches: dict[int, asyncio.Task[Block]] = {}
         self.bytes_fetched = 0
 
@@ -87,15 +87,15 @@ class BlockCache:
         index, offset = divmod(start, self.block_bytes)
         if offset or end >= min(start + self.block_bytes, self._length_bytes):
             return await self.read(start, end)
-        head = await self._known_head(index)
+        head = await self._known_prefix(index)
         if head is None or len(head.data) < end - start:
             head = await self._fetch_part(start, end)
-            await self.keep_head(index, head)
+            await self.keep_prefix(index, head)
         return head.data[: end - start]
 
-    async def keep_head(self, index: int, head: Block) -> None:
+    async def keep_prefix(self, index: int, head: Block) -> None:
         """Keep bytes that begin a block: only what follows them will be fetched."""
-        self._heads[index] = head
+        self._prefixes[index] = head
         if self._store is not None:
             await asyncio.to_thread(self._store.put, f"{index}.head", head)
 
@@ -177,15 +177,15 @@ class BlockCache:
     async def _fetch_block(self, index: int) -> Block:
         start = index * self.block_bytes
         end = min(start + self.block_bytes, self._length_bytes)
-        head = await self._known_head(index)
+        head = await self._known_prefix(index)
         if head is None:
             block = await self._fetch_part(start, end)
         else:
             rest = await self._fetch_part(start + len(head.data), end)
             self._require_continued(head, rest)
-            block = Block(head.lead, head.data + rest.data)
-        sample = self._samples.get(index)
-        if sample is not None and sample_digest(block.data[: sample.end - start]) != sample.digest:
+            block = Block(head.overlap, head.data + rest.data)
+        check = self._checks.get(index)
+        if check is not None and content_digest(block.data[: check.end - start]) != check.digest:
             raise self._changed()
         if (before := await self._known(index - 1)) is not None:
             self._require_continued(before, block)
@@ -194,37 +194,37 @@ class BlockCache:
         return block
 
     async def _fetch_part(self, start: int, end: int) -> Block:
-        lead = min(self._limits.lead_bytes, start)
-        part = await self._reader.read(start - lead, end)
+        overlap = min(self._limits.overlap_bytes, start)
+        part = await self._reader.read(start - overlap, end)
         self.bytes_fetched += len(part)
-        return Block(part[:lead], part[lead:])
+        return Block(part[:overlap], part[overlap:])
 
-    async def _known_head(self, index: int) -> Block | None:
-        head = self._heads.get(index)
+    async def _known_prefix(self, index: int) -> Block | None:
+        head = self._prefixes.get(index)
         if head is None and self._store is not None:
             head = await asyncio.to_thread(self._store.get, f"{index}.head")
         return head
 
     async def _known(self, index: int) -> Block | None:
         block = self._blocks.get(index)
-        if block is None and self._store is not None and self._limits.lead_bytes and index >= 0:
+        if block is None and self._store is not None and self._limits.overlap_bytes and index >= 0:
             block = await asyncio.to_thread(self._store.get, f"{index}.block")
         return block
 
     def _require_continued(self, before: Block, after: Block) -> None:
-        if not before.data.endswith(after.lead[-len(before.data) :]):
+        if not before.data.endswith(after.overlap[-len(before.data) :]):
             raise self._changed()
 
     def _changed(self) -> ContentChangedError:
         return ContentChangedError(
             f"{self._shown} holds other bytes than before, though its server does not say so; "
-            "start again, when it changes no more"
+            "run again once it no longer changes"
         )
 
     def _settle(self, index: int, fetch: "asyncio.Task[Block]") -> None:
         self._fetches.pop(index, None)
         if not fetch.cancelled():
-            fetch.exception()  # a failed read-ahead concerns nobody until somebody asks again
+            fetch.exception()  # a failed read-ahead matters only to the reader that asks again
 
 
 def remote_cache(reader: RangeReader, source: Source, block_dir: str | None) -> BlockCache:
@@ -234,6 +234,6 @@ def remote_cache(reader: RangeReader, source: Source, block_dir: str | None) -> 
         source.length_bytes,
         REMOTE_LIMITS,
         open_block_store(block_dir, source.blocks),
-        source.samples,
+        source.content_checks,
         source.shown,
     )

@@ -36,7 +36,7 @@ class Media(FrozenModel):
     warnings: tuple[str, ...] = ()
 
 
-class Sample(FrozenModel):
+class ContentCheck(FrozenModel):
     """A stretch `[start, end)` of a source that was read when it was opened, and its digest.
 
     It lies in one block of the cache and begins it.
@@ -47,7 +47,7 @@ class Sample(FrozenModel):
     digest: str
 
 
-def sample_digest(data: bytes) -> str:
+def content_digest(data: bytes) -> str:
     """Return the digest of a sample: 64 bits, against accidents."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
@@ -70,7 +70,7 @@ class Source(FrozenModel):
     fingerprint: str  # sha256, hex; never depends on the address
     warnings: tuple[str, ...] = ()
     # By these any process can tell whether it reads the content that was opened.
-    samples: tuple[Sample, ...] = ()
+    content_checks: tuple[ContentCheck, ...] = ()
     # What this reading's blocks go by in a block store; "": they are not shared.
     blocks: str = Field("", pattern="^[0-9a-f]*$")
 

@@ -5,7 +5,7 @@ the seconds around each boundary, would be fetched once by each of them.
 
 One folder per reading of a source: files that appear whole, each with its checksum. A block is
 claimed with a lock of the operating system, so that one process fetches it while the others
-wait, and a process that dies holds up nobody. Nothing here is needed for correctness: where
+wait, and a process that dies holds up no other. Nothing here is needed for correctness: where
 the folder cannot be written, every process fetches for itself.
 """
 
@@ -24,19 +24,19 @@ logger = logging.getLogger(__name__)
 
 MAX_STORE_BYTES = 4 * 2**30  # bytes on disk, of all sources together
 TRIM_INTERVAL = 64  # puts between two looks at how much there is: 16 MiB
-LEFTOVER_SEC = 3_600.0  # a folder that nobody has open and nobody has touched for so long
+LEFTOVER_SEC = 3_600.0  # a folder that no process has open or has touched for so long
 DIGEST_BYTES = 32
-LENGTH_BYTES = 2  # of the field that says how long the lead is
+LENGTH_BYTES = 2  # of the field that says how long the overlap is
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Bytes of a source, and the few that lie before them.
 
-    By its lead a block is seen to continue the one before it, or to be of another content.
+    By its overlap a block is seen to continue the one before it, or to be of another content.
     """
 
-    lead: bytes
+    overlap: bytes
     data: bytes
 
 
@@ -57,7 +57,7 @@ class BlockStore:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         os.utime(self._folder)
         self._claims = os.open(self._folder / "claims", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        # Says to those who look for leftovers that somebody is here.
+        # Tells processes that look for leftovers that this one is here.
         self._alive = os.open(self._folder / "alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(self._alive, fcntl.LOCK_SH)
         _remove_leftovers(root)
@@ -84,7 +84,7 @@ class BlockStore:
 
     def put(self, name: str, block: Block) -> None:
         """Keep a record, if the disk takes it."""
-        body = len(block.lead).to_bytes(LENGTH_BYTES) + block.lead + block.data
+        body = len(block.overlap).to_bytes(LENGTH_BYTES) + block.overlap + block.data
         partial = self._folder / f"{secrets.token_hex(8)}.partial"
         try:
             partial.write_bytes(hashlib.sha256(body).digest() + body)
@@ -127,7 +127,7 @@ def open_block_store(root: str | None, name: str) -> BlockStore | None:
 
 
 def discard_blocks(root: str | None, name: str) -> None:
-    """Remove what is kept of one reading; whoever opened the source calls this at the end."""
+    """Remove what is kept of one reading; the opener of the source calls this at the end."""
     if root is not None and name:
         shutil.rmtree(Path(root) / name, ignore_errors=True)
 
@@ -136,7 +136,7 @@ def _trim(root: Path, max_bytes: int) -> None:
     """Remove the oldest records beyond the limit."""
     found = []
     for path in root.glob("*/*.*"):
-        with suppress(OSError):  # somebody else was quicker
+        with suppress(OSError):  # another process was quicker
             status = path.stat()
             found.append((status.st_mtime, status.st_size, path))
     excess = sum(size for _, size, _ in found) - max_bytes

@@ -89,7 +89,7 @@ class WorkRun:
         await asyncio.to_thread(self._discard, file.name)
 
     async def close(self) -> None:
-        """Remove the folder with everything in it; a failure is logged, and mended later."""
+        """Remove the folder with everything in it; a failure is logged, and repaired later."""
         await asyncio.to_thread(self._close)
 
     def add(self, name: str, content: bytes) -> None:
@@ -255,7 +255,7 @@ async def open_run(root: str, limits: WorkLimits) -> AsyncIterator[WorkRun]:
 
 
 async def read_blocks(file: WorkFile) -> AsyncGenerator[Pcm, None]:
-    """Yield stored audio as int16 blocks; whoever has taken the last knows that all are sound.
+    """Yield stored audio as int16 blocks; after the last one all are known to be sound.
 
     Raises:
         SourceUnavailableError: it is not there, cannot be read, is not complete or is damaged.

@@ -49,7 +49,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         Raises:
             AddressDeniedError: one of the addresses is denied.
             AddressInvalidError: this is no host, or no port.
-            httpcore.ConnectError: no such name, or nobody answers.
+            httpcore.ConnectError: no such name, or no server answers.
         """
         require_well_formed(host, port)
         failure: Exception = httpcore.ConnectError("the name has no address")
@@ -84,7 +84,7 @@ def require_well_formed(host: str, port: int) -> None:
     """Check that a host is a name or an IP address without a zone, and that the port exists.
 
     Raises:
-        AddressInvalidError: it is neither, so there is nobody to ask for its address.
+        AddressInvalidError: it is neither, so its address cannot be asked for.
     """
     if not (_NAME.match(host) or _IPV6.match(host)) or not 0 < port < 65_536:
         raise AddressInvalidError(

@@ -9,7 +9,7 @@ from longform.storage.records import RecordStore
 from longform.transcript.segment import ChunkResult
 
 # Raise when the same recording and parameters would give another text, or when a record's
-# model changes its meaning: older records then have keys that nobody asks for.
+# model changes its meaning: older records are then never asked for.
 RECORD_VERSION = 2
 
 # Parameters that say how a transcript is computed, and change nothing of what is written.

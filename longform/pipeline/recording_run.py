@@ -143,7 +143,7 @@ class RecordingRun:
         return source.warnings + media.warnings + ((note,) if mono else ())
 
     def _as_asked(self, segment: Segment) -> Segment:
-        # Beside a guarded boundary words are timed even where nobody asked for it.
+        # Beside a guarded boundary words are timed even where that was not asked for.
         return segment if self.params.word_timestamps else segment.model_copy(update={"words": ()})
 
     def provenance(self) -> Provenance:
@@ -168,7 +168,7 @@ class RecordingRun:
 
 
 def memory_notes(channels: Sequence[ChannelChunks]) -> tuple[str, ...]:
-    """Return what engines had to make do with, each once: a warning for whoever tunes them."""
+    """Return where engines ran short of memory, each note once: a warning for their operator."""
     notes = (one.stats.memory_note for channel in channels for one in channel.results)
     return tuple(dict.fromkeys(note for note in notes if note))
 

@@ -10,15 +10,15 @@ from longform.chunking.micro_chunk import MicroChunk
 from longform.pipeline.chunk_result import HeardMicro
 from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, MicroResult
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 from longform.speech.unheard_speech import alone, halves, unheard, widened, with_recovered
 from longform.transcript.segment import Segment
 
 
-async def hear_again(
+async def second_pass(
     batcher: Batcher,
     options: DecodeOptions,
-    languages: LanguageTrack,
+    languages: LanguageVotes,
     doubtful: Sequence[tuple[MicroChunk, HeardMicro]],
     rank: int | None = None,
 ) -> list[HeardMicro]:
@@ -74,7 +74,7 @@ async def _recover(
 async def _decode(
     batcher: Batcher,
     options: DecodeOptions,
-    languages: LanguageTrack,
+    languages: LanguageVotes,
     rank: int | None,
     parts: Sequence[MicroChunk],
 ) -> list[MicroResult]:

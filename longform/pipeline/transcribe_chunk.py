@@ -32,7 +32,7 @@ from longform.pipeline.chunk_job import (
     WindowAudio,
 )
 from longform.pipeline.chunk_result import HeardMicro, to_chunk_result
-from longform.pipeline.second_pass import hear_again
+from longform.pipeline.second_pass import second_pass
 from longform.runs.progress_events import ChunkBegun, ChunkEvent, MicroDone
 from longform.settings import Settings
 from longform.speech.batching import Batcher, Stream
@@ -190,7 +190,7 @@ class _Decoding:
         options, languages = self._job.options, self._stream.languages
         doubtful = [(chunk, heard) for chunk, heard in ended if chunk is not None]
         rank = self._stream.rank
-        again = iter(await hear_again(batcher, options, languages, doubtful, rank))
+        again = iter(await second_pass(batcher, options, languages, doubtful, rank))
         return [heard if chunk is None else next(again) for chunk, heard in ended]
 
     def _raise_first_failure(self) -> None:
@@ -200,7 +200,7 @@ class _Decoding:
                 task.result()
 
     def abandon(self) -> None:
-        """Give up on chunks that nobody waits for any more."""
+        """Cancel the chunks that are still waited for."""
         for task in self._waiting:
             task.cancel()
 

@@ -27,14 +27,14 @@ _NAMEABLE_FROM_STORES = STORES | WEB
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class FetchContext:
     """What reading a list needs: the operator's rules, and a folder of the run."""
 
     policy: SourcePolicy
     scratch_dir: Path
 
 
-async def read_document(url: str, desk: Desk) -> bytes:
+async def read_document(url: str, fetch: FetchContext) -> bytes:
     """Return what lies at a path or a URL.
 
     Raises:
@@ -45,7 +45,7 @@ async def read_document(url: str, desk: Desk) -> bytes:
     if scheme_of(url) not in BACKENDS:
         return await asyncio.to_thread(_read_elsewhere, url)
     # No ranges and no shared blocks: feeds are often made anew for every request.
-    policy = desk.policy.model_copy(
+    policy = fetch.policy.model_copy(
         update={
             "max_bytes": MAX_DOCUMENT_BYTES,
             "max_download_bytes": MAX_DOCUMENT_BYTES,
@@ -54,7 +54,7 @@ async def read_document(url: str, desk: Desk) -> bytes:
         }
     )
     try:
-        source = await open_source(url, policy, desk.scratch_dir)
+        source = await open_source(url, policy, fetch.scratch_dir)
     except EmptySourceError:
         return b""
     reader = open_reader(source, policy)

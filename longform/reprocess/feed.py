@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from longform.errors import ParameterError
 from longform.net.policy import redact, shown_name
-from longform.reprocess.documents import Desk, read_document, refusal
+from longform.reprocess.documents import FetchContext, read_document, refusal
 from longform.reprocess.entry import Entry
 
 MEDIA_TYPES = ("audio/", "video/")
@@ -23,14 +23,14 @@ class Feed:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def entries(self, desk: Desk) -> list[Entry]:
+    async def entries(self, fetch: FetchContext) -> list[Entry]:
         """Return the episodes in the feed's order, which is the newest first by custom.
 
         Raises:
             SourceError, RetryableError: from `read_document`.
             ParameterError: it is no feed, or one without episodes.
         """
-        content = await read_document(self._url, desk)
+        content = await read_document(self._url, fetch)
         return await asyncio.to_thread(parse_feed, content, self._url)
 
 

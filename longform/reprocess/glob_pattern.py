@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from longform.errors import EnvironmentFaultError, ParameterError
 from longform.media.sources.local_file import local_path, portable_address
 from longform.net.policy import redact, scheme_of
-from longform.reprocess.documents import LOCAL, STORES, Desk, require_scheme
+from longform.reprocess.documents import LOCAL, STORES, FetchContext, require_scheme
 from longform.reprocess.entry import Entry
 from longform.storage.remote_folder import open_file_system
 from longform.storage.store_errors import EXTRAS, object_error, store_errors
@@ -21,7 +21,7 @@ class GlobPattern:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
 
-    async def entries(self, desk: Desk) -> list[Entry]:
+    async def entries(self, fetch: FetchContext) -> list[Entry]:
         """Return what the pattern finds, sorted; hidden files are left out, as shells do.
 
         Raises:

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from longform.errors import ParameterError
 from longform.media.sources.local_file import local_path, portable_address
 from longform.net.policy import redact, scheme_of
-from longform.reprocess.documents import LOCAL, WEB, Desk, read_document, refusal
+from longform.reprocess.documents import LOCAL, WEB, FetchContext, read_document, refusal
 from longform.reprocess.entry import Entry
 from longform.reprocess.rows import Row, csv_rows, decoded, jsonl_rows, txt_rows
 
@@ -27,7 +27,7 @@ class Manifest:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def entries(self, desk: Desk) -> list[Entry]:
+    async def entries(self, fetch: FetchContext) -> list[Entry]:
         """Return an entry for each row; a row that cannot be used is one with a problem.
 
         Raises:
@@ -35,7 +35,7 @@ class Manifest:
             ParameterError: it is no list: its name, its encoding or its columns.
         """
         parser = parser_of(self._url)
-        content = await read_document(self._url, desk)
+        content = await read_document(self._url, fetch)
         return await asyncio.to_thread(parse_manifest, content, self._url, parser)
 
 

@@ -23,7 +23,7 @@ Fingerprint = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OutputPath:
     """A folder or URL, the stem of the files there, and the transcript that is there now."""
 
     target: str
@@ -41,14 +41,14 @@ class Place:
         return self.folder.address(self.stem)
 
 
-class Places:
+class OutputPaths:
     """The places of the entries of one run below an output folder."""
 
     def __init__(self, target: str, entries: Sequence[Entry]) -> None:
         self._target = target
         self._claims = Counter(map(_claim, entries))
 
-    async def find(self, entry: Entry, fingerprint: Fingerprint) -> Place:
+    async def find(self, entry: Entry, fingerprint: Fingerprint) -> OutputPath:
         """Return where the transcript of an entry lies or will lie.
 
         Args:
@@ -66,17 +66,17 @@ class Places:
         if found == "foreign":
             raise OutputError(f"{redact(folder)}: {marked}.json is no transcript; move it away")
         if isinstance(found, OldTranscript):
-            return Place(folder, marked, found)
+            return OutputPath(folder, marked, found)
         if not entry.is_named_by_path:
-            return Place(folder, marked)
+            return OutputPath(folder, marked)
         there = await asyncio.to_thread(read_transcript, open_folder(folder), plain)
         is_alone = self._claims[_claim(entry)] == 1
         if isinstance(there, OldTranscript):
             is_own = there.provenance.source_address == entry.shown
             if not is_own and is_alone:  # the files may have moved
                 is_own = there.provenance.source_fingerprint == await fingerprint()
-            return Place(folder, plain, there) if is_own else Place(folder, marked)
-        return Place(folder, plain if there == "none" and is_alone else marked)
+            return OutputPath(folder, plain, there) if is_own else OutputPath(folder, marked)
+        return OutputPath(folder, plain if there == "none" and is_alone else marked)
 
 
 def below(target: str, folder: str) -> str:

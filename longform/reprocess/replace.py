@@ -7,7 +7,7 @@ from longform.compare.comparison_report import report_page
 from longform.compare.reading import Text, transcript_text
 from longform.errors import ParameterError
 from longform.reprocess.batch_report import TextChange
-from longform.reprocess.output_paths import Place
+from longform.reprocess.output_paths import OutputPath
 from longform.reprocess.previous_results import TRANSCRIPT_SUFFIX, forget_failure
 from longform.transcript.output import TranscribeOutput
 from longform.transcript.write import write_outputs
@@ -15,14 +15,14 @@ from longform.transcript.write import write_outputs
 CHANGES_SUFFIX = ".changes.html"
 
 
-def keeps_old(output: TranscribeOutput, place: Place) -> bool:
+def keeps_old(output: TranscribeOutput, place: OutputPath) -> bool:
     """Tell whether a new transcript is worse than the one that is there: only that has no gap."""
     old = place.transcript
     return output.status == "incomplete" and old is not None and old.status != "incomplete"
 
 
 def replace_transcript(
-    output: TranscribeOutput, formats: Sequence[str], place: Place, *, with_page: bool
+    output: TranscribeOutput, formats: Sequence[str], place: OutputPath, *, with_page: bool
 ) -> tuple[TranscribeOutput, TextChange | None]:
     """Write a transcript to its place; return it with its files, and what changed in its text.
 
@@ -42,7 +42,7 @@ def replace_transcript(
     return written, None if before is None else _changes(before, place, with_page=with_page)
 
 
-def _old_text(place: Place) -> Text | None:
+def _old_text(place: OutputPath) -> Text | None:
     content = place.folder.read(f"{place.stem}{TRANSCRIPT_SUFFIX}") if place.transcript else None
     if content is None:
         return None
@@ -52,7 +52,7 @@ def _old_text(place: Place) -> Text | None:
         return None
 
 
-def _changes(before: Text, place: Place, *, with_page: bool) -> TextChange:
+def _changes(before: Text, place: OutputPath, *, with_page: bool) -> TextChange:
     # From the file, so that both texts have come the same way.
     content = place.folder.read(f"{place.stem}{TRANSCRIPT_SUFFIX}") or b""
     found = compare(before, transcript_text("after", content.decode()))

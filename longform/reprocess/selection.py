@@ -15,9 +15,9 @@ from longform.media.sources.open import open_source
 from longform.params import TranscribeParams
 from longform.pipeline.chunk_cache import WITHOUT_EFFECT
 from longform.reprocess.batch_report import FileRecord
-from longform.reprocess.documents import Desk
+from longform.reprocess.documents import FetchContext
 from longform.reprocess.entry import Entry
-from longform.reprocess.output_paths import Fingerprint, Place, Places
+from longform.reprocess.output_paths import Fingerprint, OutputPath, OutputPaths
 from longform.reprocess.overrides import overridden
 from longform.reprocess.previous_results import (
     FailureNote,
@@ -159,7 +159,7 @@ class Chosen:
     entry: Entry
     params: TranscribeParams
     engine: EngineSpec
-    place: Place
+    place: OutputPath
     reason: str
 
 
@@ -193,7 +193,7 @@ class Chooser:
     select: Select
     params: TranscribeParams
     target: str
-    desk: Desk
+    fetch: FetchContext
     engines: "EngineChoices"
     host_limit: HostLimit
 
@@ -206,7 +206,7 @@ class Chooser:
         """
         await self.engines.of(self.params)  # what is wrong with it is wrong with all
         found: list[Candidate] = []
-        places, num_taken = Places(self.target, entries), 0
+        places, num_taken = OutputPaths(self.target, entries), 0
         async with aclosing(self._judged(entries, places)) as verdicts:
             async for one in verdicts:
                 num_taken += isinstance(one, Chosen)
@@ -226,9 +226,9 @@ class Chooser:
         ]
 
     async def _judged(
-        self, entries: Sequence[Entry], places: Places
+        self, entries: Sequence[Entry], places: OutputPaths
     ) -> AsyncGenerator[Candidate, None]:
-        """Yield verdicts in order, a few files ahead of whoever takes them."""
+        """Yield candidates in order, a few files ahead of the caller."""
         waiting: list[asyncio.Task[Candidate]] = []
         try:
             for number, entry in enumerate(entries, 1):
@@ -242,7 +242,7 @@ class Chooser:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def _one(self, number: int, entry: Entry, places: Places) -> Candidate:
+    async def _one(self, number: int, entry: Entry, places: OutputPaths) -> Candidate:
         record = FileRecord(
             number=number,
             source=entry.shown,
@@ -261,7 +261,7 @@ class Chooser:
                 }
             )
 
-    async def _look(self, record: FileRecord, entry: Entry, places: Places) -> Candidate:
+    async def _look(self, record: FileRecord, entry: Entry, places: OutputPaths) -> Candidate:
         if entry.problem is not None:
             raise ParameterError(entry.problem)
         params = overridden(self.params, entry.params)
@@ -285,10 +285,10 @@ class Chooser:
 
     async def _fingerprint(self, entry: Entry) -> str:
         # What has to be downloaded for this goes at once: there may be thousands of files.
-        with TemporaryDirectory(dir=self.desk.scratch_dir) as scratch:
+        with TemporaryDirectory(dir=self.fetch.scratch_dir) as scratch:
             async with self.host_limit(entry.host):
-                source = await open_source(entry.media_url, self.desk.policy, Path(scratch))
-        discard_blocks(self.desk.policy.block_dir, source.blocks)
+                source = await open_source(entry.media_url, self.fetch.policy, Path(scratch))
+        discard_blocks(self.fetch.policy.block_dir, source.blocks)
         return source.fingerprint
 
 

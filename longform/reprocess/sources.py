@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from longform.errors import ParameterError
-from longform.reprocess.documents import Desk
+from longform.reprocess.documents import FetchContext
 from longform.reprocess.entry import Entry
 from longform.reprocess.feed import Feed
 from longform.reprocess.glob_pattern import GlobPattern
@@ -17,12 +17,12 @@ MAX_FILES = 100_000  # some 100 MB of records; a run of more would be no run any
 class Listing(Protocol):
     """Something that names recordings."""
 
-    async def entries(self, desk: Desk) -> list[Entry]:
+    async def entries(self, fetch: FetchContext) -> list[Entry]:
         """Return what it names, in order."""
         ...
 
 
-async def list_sources(lists: SourceLists, desk: Desk) -> list[Entry]:
+async def list_sources(lists: SourceLists, fetch: FetchContext) -> list[Entry]:
     """Return what the lists name, one after the other; what is named twice counts once.
 
     Raises:
@@ -30,7 +30,7 @@ async def list_sources(lists: SourceLists, desk: Desk) -> list[Entry]:
         SourceError, RetryableError: a list cannot be read.
     """
     require_some(lists)
-    found = [entry for listing in _listings(lists) for entry in await listing.entries(desk)]
+    found = [entry for listing in _listings(lists) for entry in await listing.entries(fetch)]
     first: dict[tuple[str | None, ...], Entry] = {}
     for entry in found:
         first.setdefault((entry.identity, entry.name, entry.problem), entry)

@@ -186,7 +186,7 @@ def _left_drafts(folder: Path) -> Iterator[Path]:
 #
 # One empty file per run, on the machine that carries it out; its name says everything, so that it
 # is there whole or not at all. It is removed when the run ends. A process that is killed leaves its
-# note, and whoever looks next on that machine finds the process gone.
+# note, and the next run on that machine finds the process gone.
 
 
 _NOTE = re.compile(

@@ -30,7 +30,7 @@ from longform.serving.upload import receive_upload
 
 logger = logging.getLogger(__name__)
 
-CLIENT_GONE = 499  # nginx's; nobody reads it but the metrics
+CLIENT_GONE = 499  # nginx's; only the metrics show it
 FOLDER_PREFIX = "longform-upload-"
 
 Endpoint = Callable[[Request], Awaitable[Response]]

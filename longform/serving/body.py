@@ -10,14 +10,14 @@ from longform.serving.api_error import ApiError
 from longform.serving.service_settings import MIB, ServiceSettings
 
 FORM_BYTES = MIB  # what a form may hold beside its file
-# A client that is refused is heard out for a while: one whose connection is closed while it
+# A client that is refused is read on for a while: one whose connection is closed while it
 # still sends would see that, and not the answer.
 DISCARD_BYTES = 64 * MIB
 DISCARD_SEC = 2.0
 
 
 class Body:
-    """Reads one request's body; nothing is read before somebody asks for it."""
+    """Reads one request's body; nothing is read before it is asked for."""
 
     def __init__(self, request: Request, settings: ServiceSettings) -> None:
         self._receive = request.receive

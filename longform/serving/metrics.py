@@ -55,7 +55,7 @@ class Metrics:
         )
 
     def watch(self, name: str, meaning: str, value: Callable[[], float]) -> None:
-        """Add a gauge that is read when somebody asks."""
+        """Add a gauge that is computed when it is read."""
         Gauge(f"longform_{name}", meaning, registry=self._registry).set_function(value)
 
     def text(self) -> bytes:

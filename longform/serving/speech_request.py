@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from longform.errors import ParameterError
 from longform.params import Task, TranscribeParams, parse_params
 from longform.serving.api_error import ApiError
-from longform.speech.remote.chunk_protocol import CHUNK_FIELD, ChunkNote
+from longform.speech.remote.chunk_protocol import CHUNK_FIELD, ChunkMetadata
 from longform.transcript.languages import language_code
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -43,7 +43,7 @@ class SpeechRequest:
     params: TranscribeParams
     response_format: ResponseFormat
     granularities: frozenset[Granularity]
-    note: ChunkNote | None = None
+    note: ChunkMetadata | None = None
 
 
 def parse_form(
@@ -153,11 +153,11 @@ def _require_temperature(given: str | None) -> None:
         raise _invalid("temperature", "give a number from 0 to 1")
 
 
-def _note(given: str | None, task: Task) -> ChunkNote | None:
+def _note(given: str | None, task: Task) -> ChunkMetadata | None:
     if not given:
         return None
     try:
-        note = ChunkNote.model_validate_json(given)
+        note = ChunkMetadata.model_validate_json(given)
     except ValidationError as error:
         raise _invalid(
             CHUNK_FIELD, "it is of another version of longform: run the same one there and here"

@@ -23,7 +23,7 @@ from longform.speech.engine import EngineSpec
 from longform.speech.remote.chunk_protocol import (
     MAX_CHUNK_BYTES,
     ChunkAnswer,
-    ChunkNote,
+    ChunkMetadata,
     chunk_of,
     from_wav,
 )
@@ -59,11 +59,11 @@ class Transcriber:
                 run = RecordingRun("", recording, params, EngineSpec(model=params.model), "")
                 result = await transcribe_macro_chunk(_job(run), batcher, lambda _: None)
             finally:
-                # The file is about to go: nobody else will read it.
+                # The file is about to go: no other process will read it.
                 gateway.forget(recording.source, recording.policy)
         return run.transcript([ChannelChunks(None, (result,))], (), time.monotonic() - started_sec)
 
-    async def chunk(self, upload: Upload, note: ChunkNote, batcher: Batcher) -> ChunkAnswer:
+    async def chunk(self, upload: Upload, note: ChunkMetadata, batcher: Batcher) -> ChunkAnswer:
         """Transcribe a micro chunk that its sender has cut.
 
         Raises:
@@ -75,7 +75,7 @@ class Transcriber:
         chunk = chunk_of(note, from_wav(await asyncio.to_thread(upload.path.read_bytes)))
         with batcher.open_stream(note.options) as stream:
             result = await asyncio.wrap_future(stream.submit(chunk))
-        return ChunkAnswer(result=result, votes=stream.languages.heard(chunk.span.start_sample))
+        return ChunkAnswer(result=result, votes=stream.languages.votes_at(chunk.span.start_sample))
 
     async def _open(self, upload: Upload) -> Recording:
         name = shown_name(upload.name) if upload.name else UNNAMED

@@ -12,7 +12,7 @@ from typing import Self
 from longform.chunking.micro_chunk import MicroChunk
 from longform.errors import EngineUnavailableError, InvariantError, LongformError
 from longform.speech.engine import DecodeOptions, Engine, MicroRequest, MicroResult
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 
 # A partial batch waits this long after the last arrival. One stream delivers a chunk of 30 s
 # every 0.2 s at most (ffmpeg and VAD run at 150x real time or more on one core), so five such
@@ -53,7 +53,7 @@ class Stream:
 
     _batcher: "Batcher"
     options: DecodeOptions
-    languages: LanguageTrack
+    languages: LanguageVotes
     rank: int | None
     shared_options: DecodeOptions = field(init=False)  # what must be equal within a batch
     _num_outstanding: int = 0
@@ -157,13 +157,13 @@ class Batcher:
 
     @property
     def memory_note(self) -> str:
-        """What the engine had to make do with, in words; empty where memory was enough."""
+        """What the engine ran short of, in words; empty where memory was enough."""
         return str(getattr(self.engine, "memory_note", ""))
 
     def open_stream(
         self,
         options: DecodeOptions,
-        languages: LanguageTrack | None = None,
+        languages: LanguageVotes | None = None,
         rank: int | None = None,
         *,
         takes_turns: bool = False,
@@ -180,7 +180,7 @@ class Batcher:
             self._require_open()
             if rank is None and not takes_turns:
                 rank = next(self._ranks)
-            stream = Stream(self, options, languages or LanguageTrack(), rank)
+            stream = Stream(self, options, languages or LanguageVotes(), rank)
             self._streams.add(stream)
             return stream
 
@@ -253,7 +253,7 @@ class Batcher:
                 ready = self._ready_batch()
                 now_sec = time.monotonic()
                 quiet_sec = now_sec - self._last_arrival
-                # Whoever waits for the first words is not made to wait for a batch, which fills
+                # The first words of a stream do not wait for a batch, which fills
                 # meanwhile.
                 is_first = now_sec - self._idle_since_sec >= self._linger_sec
                 if ready and (is_first or self._is_due(ready) or quiet_sec >= self._linger_sec):
@@ -287,7 +287,7 @@ class Batcher:
             results = self._call_engine(batch)
         except LongformError as error:
             if len(batch) > 1:
-                # One chunk may be to blame: alone, it fails nobody but itself.
+                # One chunk may be to blame: alone, it fails no other.
                 for pending in batch:
                     self._decode([pending])
                 return

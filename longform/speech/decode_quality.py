@@ -1,4 +1,4 @@
-"""Scores of a decoded window, and the verdict: keep it, decode it again, or call it silence.
+"""Scores of a decoded window, and the assessment: keep it, decode it again, or call it silence.
 
 The scores are Whisper's (Radford et al. 2022, section 4.5), and so are the rules on
 probability and on silence; what counts as a loop is decided more narrowly than there.
@@ -15,7 +15,7 @@ from longform.params import FallbackParams
 from longform.speech.segmentation import TimedWord
 from longform.transcript.segment import Flag
 
-Verdict = Literal["good", "again", "silence"]
+Assessment = Literal["good", "again", "silence"]
 
 # A phrase said this many times over, back to back, is a loop of the decoder, however sure of
 # it the decoder is. People repeat single words and short phrases more often than long ones.
@@ -65,7 +65,7 @@ def loops(text: str) -> bool:
     )
 
 
-def judge(scores: Scores, params: FallbackParams) -> Verdict:
+def assess(scores: Scores, params: FallbackParams) -> Assessment:
     """Return what to do with a hypothesis."""
     improbable = scores.avg_logprob < params.log_prob_threshold
     if improbable and scores.no_speech_prob > params.no_speech_threshold:
@@ -96,7 +96,7 @@ def is_outside(words: Iterable[TimedWord], speech: Sequence[Span]) -> bool:
     return not any(part.intersection(word.span) for word in words for part in speech)
 
 
-def wanders(words: Sequence[TimedWord], speech: Sequence[Span]) -> bool:
+def is_misaligned(words: Sequence[TimedWord], speech: Sequence[Span]) -> bool:
     """Return whether so many words of a window stand outside of speech that it is to be redone."""
     num_outside = sum(is_outside([word], speech) for word in words)
     return num_outside >= _MIN_WANDERING_WORDS and num_outside > _WANDERING_SHARE * len(words)
@@ -107,7 +107,7 @@ def is_doubtful(words: Sequence[TimedWord]) -> bool:
     return sum(word.probability for word in words) / len(words) < _DOUBTFUL_WORD_PROBABILITY
 
 
-def leaves_speech(chunk: MicroChunk, heard_samples: int | None) -> bool:
+def misses_trailing_speech(chunk: MicroChunk, heard_samples: int | None) -> bool:
     """Return whether more than a second of detected speech lies behind the last time stamp.
 
     Args:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longform.errors import EnvironmentFaultError
-from longform.speech.replicas import LaneShape
+from longform.speech.replicas import ReplicaConfig
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -28,7 +28,7 @@ _seeding = threading.Lock()
 
 
 def load_whisper_model(
-    path: Path, device: str, compute_type: str, shape: LaneShape
+    path: Path, device: str, compute_type: str, shape: ReplicaConfig
 ) -> WhisperModel:
     """Load the weights in `path`, once for all lanes.
 
@@ -43,7 +43,7 @@ def load_whisper_model(
             device=device,
             compute_type=compute_type,
             cpu_threads=shape.threads,
-            num_workers=shape.num_lanes,
+            num_workers=shape.num_replicas,
         )
     except ValueError as error:
         raise EnvironmentFaultError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from longform.audio import Pcm
 from longform.speech.features.protocol import Features, Floats, MelWindows
-from longform.speech.replicas import Lanes
+from longform.speech.replicas import Replicas
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -32,7 +32,7 @@ class EncodedWindows:
 
     model: WhisperModel
     features: MelWindows
-    lanes: Lanes
+    lanes: Replicas
     on_cpu: tuple[Floats, ...]  # each (1, 1500, d_model); empty on a GPU
     on_device: Any = None  # ctranslate2.StorageView of the whole batch; None on a CPU
 
@@ -77,7 +77,7 @@ class EncodedWindows:
 
 
 def encode(
-    model: WhisperModel, features: Features, lanes: Lanes, recordings: Sequence[Pcm]
+    model: WhisperModel, features: Features, lanes: Replicas, recordings: Sequence[Pcm]
 ) -> EncodedWindows:
     """Encode int16 audio of up to 30 s each."""
     windows = features.windows(recordings)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from longform.chunking.micro_chunk import MicroChunk
 from longform.params import FallbackParams, FrozenModel, Task
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 from longform.transcript.segment import Segment
 
 # Raised whenever the same weights and parameters may give another text than before, so that
@@ -51,7 +51,7 @@ class DecodeOptions(FrozenModel):
     """How micro chunks are decoded; only chunks with equal options share a batch.
 
     `halves_follow` says that a window which is not sure of its language is decoded again in
-    halves by whoever asks, so that nothing else need be tried on the whole. It is said of each
+    halves by the caller, so that nothing else need be tried on the whole. It is said of each
     chunk, and may differ within a batch.
     """
 
@@ -71,7 +71,7 @@ class MicroRequest:
     """A micro chunk to decode, with what its stream has said about its language so far."""
 
     chunk: MicroChunk
-    languages: LanguageTrack
+    languages: LanguageVotes
     halves_follow: bool = False
 
 
@@ -87,7 +87,7 @@ class MicroResult:
         num_dropped_segments: text that was made up where no speech is, and taken out.
         num_recovered_words: what was heard only in a second attempt at speech without words.
         is_sure_of_language: whether the micro chunk tells its language by itself.
-        engine_sec: its share of the time that the engine's calls took; whoever calls fills it in.
+        engine_sec: its share of the time that the engine's calls took; the caller fills it in.
     """
 
     segments: tuple[Segment, ...]

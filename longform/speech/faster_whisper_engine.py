@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from longform.audio import Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech import weights
-from longform.speech.decode_quality import is_doubtful, is_outside, leaves_speech, wanders
+from longform.speech.decode_quality import (
+    is_doubtful,
+    is_misaligned,
+    is_outside,
+    misses_trailing_speech,
+)
 from longform.speech.devices import choose_device, compute_types, load_whisper_model
 from longform.speech.encoded_windows import EncodedWindows
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import engine_identity
-from longform.speech.fallback import Ladder, Settled
+from longform.speech.fallback import Decided, TemperatureFallback
 from longform.speech.features.choose import choose_features
 from longform.speech.features.protocol import Features, is_short
 from longform.speech.language import is_sure, only_among
-from longform.speech.oom_fallback import FittingEngine
-from longform.speech.replicas import LaneShape, lane_shape
+from longform.speech.oom_fallback import OomFallbackEngine
+from longform.speech.replicas import ReplicaConfig, replica_config
 from longform.speech.segmentation import TimedWord, split_words
 from longform.speech.unheard_speech import halves
 from longform.speech.whisper_windows import Hypothesis, WhisperWindows
@@ -40,14 +45,14 @@ def create(spec: EngineSpec, home: Path) -> Engine:
     """
     found = weights.resolve(spec.model, home, spec.model_sha256)
     device = choose_device(spec.device)
-    shape = lane_shape(device, spec.cpu_threads, spec.batch_size)
+    shape = replica_config(device, spec.cpu_threads, spec.batch_size)
 
     def load(compute_type: str) -> Engine:
         model = load_whisper_model(found.path, device, compute_type, shape)
         features = choose_features(spec.features, device, model.feature_extractor)
         return FasterWhisperEngine(model, features, found.path, shape)
 
-    return FittingEngine(load, compute_types(spec.compute_type, device))
+    return OomFallbackEngine(load, compute_types(spec.compute_type, device))
 
 
 class FasterWhisperEngine:
@@ -61,7 +66,7 @@ class FasterWhisperEngine:
     """
 
     def __init__(
-        self, model: WhisperModel, features: Features, path: Path, shape: LaneShape
+        self, model: WhisperModel, features: Features, path: Path, shape: ReplicaConfig
     ) -> None:
         self._windows = WhisperWindows(model, features, path, shape)
 
@@ -73,7 +78,7 @@ class FasterWhisperEngine:
     def transcribe(
         self, batch: Sequence[MicroRequest], options: DecodeOptions
     ) -> list[MicroResult]:
-        """Decode a batch: encode, detect languages, search, judge, search again, align.
+        """Decode a batch: encode, detect languages, search, assess, search again, align.
 
         Raises:
             RuntimeError: from CTranslate2, e.g. out of memory.
@@ -83,26 +88,26 @@ class FasterWhisperEngine:
         codes = [each.language for each in spoken]
         chunks = [request.chunk for request in batch]
         first = self._first(encoded, chunks, codes, options)
-        ladder = Ladder(self._windows, encoded, options)
+        fallback = TemperatureFallback(self._windows, encoded, options)
         # Sampling does not make one language of two: halves do, and they come next.
         halved = {
             index
             for index, chunk in enumerate(chunks)
             if batch[index].halves_follow and not spoken[index].is_sure and halves(chunk)
         }
-        settled = [
-            ladder.stay(first[index])
+        decided = [
+            fallback.accept(first[index])
             if index in halved
-            else ladder.settle(index, chunk, codes[index], first[index])
+            else fallback.decide(index, chunk, codes[index], first[index])
             for index, chunk in enumerate(chunks)
         ]
-        words = self._words(encoded, chunks, codes, settled, options)
-        for index in _astray(chunks, settled, words) - halved:
-            settled[index] = ladder.climb(index, chunks[index], codes[index], first[index])
-            again = [each if i == index else Settled(None) for i, each in enumerate(settled)]
+        words = self._words(encoded, chunks, codes, decided, options)
+        for index in _misaligned(chunks, decided, words) - halved:
+            decided[index] = fallback.resample(index, chunks[index], codes[index], first[index])
+            again = [each if i == index else Decided(None) for i, each in enumerate(decided)]
             words |= {index: []} | self._words(encoded, chunks, codes, again, options)
         return [
-            _result(chunk, spoken[index], settled[index], words.get(index, []), options)
+            _result(chunk, spoken[index], decided[index], words.get(index, []), options)
             for index, chunk in enumerate(chunks)
         ]
 
@@ -150,7 +155,7 @@ class FasterWhisperEngine:
 
         short = [i for i, chunk in enumerate(chunks) if is_short(chunk.span.num_samples)]
         search(short, with_timestamps=True)
-        whole = {i for i in short if not leaves_speech(chunks[i], found[i].heard_samples)}
+        whole = {i for i in short if not misses_trailing_speech(chunks[i], found[i].heard_samples)}
         search([i for i in range(len(chunks)) if i not in whole], with_timestamps=False)
         return found
 
@@ -159,11 +164,11 @@ class FasterWhisperEngine:
         encoded: EncodedWindows,
         chunks: Sequence[MicroChunk],
         codes: Sequence[str],
-        settled: Sequence[Settled],
+        decided: Sequence[Decided],
         options: DecodeOptions,
     ) -> dict[int, list[TimedWord]]:
         """Align the windows that have text; one call for each language among them."""
-        kept = {i: each.kept for i, each in enumerate(settled) if each.kept is not None}
+        kept = {i: each.kept for i, each in enumerate(decided) if each.kept is not None}
         texts = {i: each.tokens for i, each in kept.items() if each.tokens}
         words: dict[int, list[TimedWord]] = {}
         for code in sorted({codes[index] for index in texts}):
@@ -187,21 +192,21 @@ class Spoken(NamedTuple):
     is_sure: bool = True
 
 
-def _astray(
-    chunks: Sequence[MicroChunk], settled: Sequence[Settled], words: dict[int, list[TimedWord]]
+def _misaligned(
+    chunks: Sequence[MicroChunk], decided: Sequence[Decided], words: dict[int, list[TimedWord]]
 ) -> set[int]:
-    """Return the windows to redo because of words where nobody speaks; each once at most."""
+    """Return the windows to redo because of words where there is no speech; each once at most."""
     return {
         index
         for index, found in words.items()
-        if not settled[index].num_fallbacks and wanders(found, chunks[index].speech)
+        if not decided[index].num_fallbacks and is_misaligned(found, chunks[index].speech)
     }
 
 
 def _result(
     chunk: MicroChunk,
     spoken: Spoken,
-    settled: Settled,
+    decided: Decided,
     words: list[TimedWord],
     options: DecodeOptions,
 ) -> MicroResult:
@@ -209,19 +214,19 @@ def _result(
         (),
         spoken.language,
         spoken.probability,
-        settled.num_fallbacks,
+        decided.num_fallbacks,
         is_sure_of_language=spoken.is_sure,
     )
-    if settled.kept is None or not settled.kept.text.strip():
+    if decided.kept is None or not decided.kept.text.strip():
         return empty
-    parts = split_words(words if _spell(words, settled.kept) else [_unaligned(chunk, settled.kept)])
+    parts = split_words(words if _spell(words, decided.kept) else [_unaligned(chunk, decided.kept)])
     segments: list[Segment] = []
     for part in parts:
         is_beside = is_outside(part, chunk.speech)
-        is_wrong = is_doubtful(part) or settled.flags or not chunk.speech
+        is_wrong = is_doubtful(part) or decided.flags or not chunk.speech
         if not (is_beside and is_wrong):
             marks: tuple[Flag, ...] = ("outside_speech",) if is_beside else ()
-            segments.append(_segment(part, spoken, settled, (*settled.flags, *marks), options))
+            segments.append(_segment(part, spoken, decided, (*decided.flags, *marks), options))
     return replace(empty, segments=tuple(segments), num_dropped_segments=len(parts) - len(segments))
 
 
@@ -240,11 +245,11 @@ def _unaligned(chunk: MicroChunk, kept: Hypothesis) -> TimedWord:
 def _segment(
     words: list[TimedWord],
     spoken: Spoken,
-    settled: Settled,
+    decided: Decided,
     marks: tuple[Flag, ...],
     options: DecodeOptions,
 ) -> Segment:
-    kept = settled.kept
+    kept = decided.kept
     assert kept is not None
     return Segment(
         start_sample=words[0].span.start_sample,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 SURE_PROBABILITY = 0.8
 
 
-class LanguageTrack:
+class LanguageVotes:
     """What the windows of one stream said about their language, for those that come later.
 
     Each window has one vote, split over languages by probability. Votes are kept by the
@@ -17,7 +17,7 @@ class LanguageTrack:
     def __init__(self) -> None:
         self._votes: dict[int, dict[str, float]] = {}
 
-    def heard(self, start_sample: int) -> dict[str, float]:
+    def votes_at(self, start_sample: int) -> dict[str, float]:
         """Return the vote of the window that starts there; empty where it has not voted."""
         return dict(self._votes.get(start_sample, {}))
 

@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 _SIGNS = ("out of memory", "cublas_status_alloc_failed", "failed to allocate")
 
 
-class FittingEngine:
+class OomFallbackEngine:
     """Decodes with an engine that may run out of device memory, and remembers what fits.
 
     Args:

@@ -1,4 +1,4 @@
-"""Lanes: the replicas of a model that work side by side on one batch.
+"""Replicas: the replicas of a model that work side by side on one batch.
 
 On a CPU, one thread for each of several replicas does more than several threads on one: a step
 of the decoder is too small to be worth dividing, and threads that wait for each other burn what
@@ -20,14 +20,14 @@ Result = TypeVar("Result")
 _MIN_WINDOWS = 4
 
 
-class LaneShape(NamedTuple):
+class ReplicaConfig(NamedTuple):
     """How many replicas of a model there are, and how many CPU threads each has."""
 
-    num_lanes: int = 1
+    num_replicas: int = 1
     threads: int = 1
 
 
-def lane_shape(device: str, threads: int, batch_size: int) -> LaneShape:
+def replica_config(device: str, threads: int, batch_size: int) -> ReplicaConfig:
     """Return the shape for a device: on a CPU as many lanes as a full batch is worth.
 
     Args:
@@ -36,11 +36,11 @@ def lane_shape(device: str, threads: int, batch_size: int) -> LaneShape:
         batch_size: micro chunks that are decoded at a time.
     """
     threads = threads or os.cpu_count() or 1
-    num_lanes = max(1, min(threads, batch_size // _MIN_WINDOWS)) if device == "cpu" else 1
-    return LaneShape(num_lanes, threads // num_lanes)
+    num_replicas = max(1, min(threads, batch_size // _MIN_WINDOWS)) if device == "cpu" else 1
+    return ReplicaConfig(num_replicas, threads // num_replicas)
 
 
-class Lanes:
+class Replicas:
     """Runs calls of a model side by side, as many as it has replicas."""
 
     def __init__(self, count: int) -> None:

@@ -71,7 +71,7 @@ def resolve(model: str, home: Path, expected_sha256: str | None = None) -> Weigh
     Args:
         model: folder of a CTranslate2 model, a faster-whisper name, or a hub repository.
         home: folder that outlives runs.
-        expected_sha256: what `model.bin` must be; None where nobody pinned it.
+        expected_sha256: what `model.bin` must be; None where it is not pinned.
 
     Raises:
         UnknownModelError: no model has that name.

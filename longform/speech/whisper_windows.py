@@ -1,7 +1,7 @@
 """Whisper windows: encode micro chunks, detect their language, decode them, align words.
 
 The parts of faster-whisper and CTranslate2 that deal with one batch of 30 s windows, behind
-names of ours. Nothing here decides what is kept: see `verdict` and `faster_whisper_engine`.
+names of ours. Nothing here decides what is kept: see `assessment` and `faster_whisper_engine`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from longform.speech.devices import seeded_model
 from longform.speech.encoded_windows import EncodedWindows, encode
 from longform.speech.engine import DecodeOptions
 from longform.speech.features.protocol import Features
-from longform.speech.replicas import Lanes, LaneShape
+from longform.speech.replicas import ReplicaConfig, Replicas
 from longform.speech.segmentation import TimedWord
 from longform.speech.word_alignment import align_words
 from longform.transcript.segment import DecodePath
@@ -57,12 +57,12 @@ class WhisperWindows:
     """
 
     def __init__(
-        self, model: WhisperModel, features: Features, path: Path, shape: LaneShape
+        self, model: WhisperModel, features: Features, path: Path, shape: ReplicaConfig
     ) -> None:
         self._model = model
         self._features = features
         self._path = path
-        self._lanes = Lanes(shape.num_lanes)
+        self._lanes = Replicas(shape.num_replicas)
         self._threads = shape.threads
         self._tokenizers: dict[tuple[str, str], Tokenizer] = {}
 

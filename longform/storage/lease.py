@@ -120,7 +120,7 @@ class HeldLease:
 def read_lease(folder: Folder, name: str) -> Lease | None:
     """Return a lease; None where there is none.
 
-    One that cannot be read is nobody's on any machine: it runs out.
+    One that cannot be read belongs to no known process: it runs out.
 
     Raises:
         OutputError: the folder cannot be read.

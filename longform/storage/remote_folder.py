@@ -33,7 +33,7 @@ class RemoteFolder:
     url: str
 
     def check(self) -> None:
-        """Find out whether the package for this kind of URL is installed; contacts nobody.
+        """Find out whether the package for this kind of URL is installed; sends no request.
 
         Raises:
             OutputError: naming what to install.
@@ -43,7 +43,7 @@ class RemoteFolder:
 
         scheme = scheme_of(self.url)
         # The others of fsspec name a host, or another place inside the URL, and would be led
-        # anywhere by whoever may start a run; a store that the operator registers is welcome.
+        # anywhere by any user who may start a run; a store that the operator registers is welcome.
         if "::" in self.url or (scheme in known_implementations and scheme not in _STORES):
             raise OutputError(
                 f"cannot write to {redact(self.url)}: output goes to folders and object stores; "

@@ -7,7 +7,7 @@ from itertools import accumulate
 from longform.audio import Span
 from longform.params import FrozenModel
 from longform.transcript.coverage import join_coverage
-from longform.transcript.overlap_merge import own_segments
+from longform.transcript.overlap_merge import without_overlap
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
 
 
@@ -55,7 +55,7 @@ def join(results: Sequence[ChunkResult], failures: Sequence[FailedSpan]) -> Tran
         + [failure.interval for failure in failures]
     )
     in_time = sorted(results, key=lambda result: (result.start_sample, result.index))
-    owned = zip(in_time, own_segments(in_time), strict=True)
+    owned = zip(in_time, without_overlap(in_time), strict=True)
     within = [segment for result, own in owned for segment in _within_reach(result, own)]
     return Transcript(
         segments=_disjoint(within),

@@ -78,7 +78,7 @@ class OutputSegment(FrozenModel):
 class Provenance(FrozenModel):
     """What the transcript was made from and with; never a secret.
 
-    `source_address` is redacted by whoever fills it; `access` is `windowed` or `sequential`.
+    `source_address` is redacted by the caller; `access` is `windowed` or `sequential`.
     """
 
     source_name: ShownText

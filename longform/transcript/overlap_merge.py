@@ -35,7 +35,7 @@ class _Unit:
         return self.start_sample + self.end_sample
 
 
-def own_segments(results: Sequence[ChunkResult]) -> list[list[Segment]]:
+def without_overlap(results: Sequence[ChunkResult]) -> list[list[Segment]]:
     """Return the segments of each chunk without what its neighbours say better.
 
     Args:

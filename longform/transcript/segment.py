@@ -94,7 +94,7 @@ class ChunkStats(FrozenModel):
     num_fallbacks: int = 0
     num_dropped_segments: int = 0  # made up where no speech is
     num_recovered_words: int = 0  # heard only when missing speech was decoded again
-    memory_note: str = ""  # what the engine had to make do with, where memory ran out
+    memory_note: str = ""  # what the engine ran short of, where memory ran out
     started_at_unix_sec: float = 0.0
     ended_at_unix_sec: float = 0.0
 

@@ -34,7 +34,7 @@ def write_outputs(
         formats: names of formats.
         target: folder or URL.
         stem: names the files, and what has these names is replaced: the caller knows whose they
-            are. The JSON file is then the last: as long as it is the old one, whoever reads it
+            are. The JSON file is then the last: as long as it is the old one, a reader
             can tell that the replacement was not completed.
 
     Raises:

@@ -11,7 +11,7 @@ from benchmarks.roles import DECODING, RoleCost
 from longform.audio import Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.speech.engine import DecodeOptions, EngineSpec, MicroRequest
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 
 
 def run(num_chunks: int) -> Run:
@@ -51,7 +51,7 @@ def test_a_missed_goal_says_so() -> None:
 def test_the_engine_says_as_much_as_a_real_one() -> None:
     """Every micro chunk has its text inside of it, in order, whatever its length."""
     span = Span(1_000, 81_000)
-    request = MicroRequest(MicroChunk(span, np.zeros(80_000, np.int16), ()), LanguageTrack())
+    request = MicroRequest(MicroChunk(span, np.zeros(80_000, np.int16), ()), LanguageVotes())
     engine = create(EngineSpec(), Path("anywhere"))
     [result] = engine.transcribe([request], DecodeOptions())
     words = [word for segment in result.segments for word in segment.words]

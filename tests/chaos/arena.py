@@ -92,7 +92,7 @@ class Arena:
 
     def undisturbed(self, whole: "Undisturbed | None" = None) -> Undisturbed:
         """Run the job once in peace: all of it, or from near its end where it is known."""
-        job = self._folder(KillPoint("nobody", 0 if whole is None else 1, None))
+        job = self._folder(KillPoint("nothing", 0 if whole is None else 1, None))
         if whole is not None:
             _prepare(job, whole, 0)
         assert self._run(job) == 0, "the undisturbed run failed"

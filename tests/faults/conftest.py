@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from longform.media.block_cache import LEAD_BYTES, CacheLimits
+from longform.media.block_cache import OVERLAP_BYTES, CacheLimits
 from longform.net.policy import SourcePolicy
 from tests.media.conftest import ffmpeg_binaries
 from tests.media.containers import CONTAINERS, make
@@ -51,7 +51,7 @@ def recordings(media_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Divide seconds of audio into as many blocks and samples as hours of it would have."""
-    limits = CacheLimits(block_bytes=BLOCK_BYTES, lead_bytes=LEAD_BYTES)
+    limits = CacheLimits(block_bytes=BLOCK_BYTES, overlap_bytes=OVERLAP_BYTES)
     monkeypatch.setattr("longform.media.block_cache.REMOTE_LIMITS", limits)
     monkeypatch.setattr("longform.media.sources.fingerprint.BLOCK_BYTES", BLOCK_BYTES)
     monkeypatch.setattr("longform.media.sources.fingerprint.SAMPLE_BYTES", SAMPLE_BYTES)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from flows import batch
-from flows.batch import FEWEST, Batch, BatchBench, BatchOptions, FilePlaces, HostLimits
+from flows.batch import FEWEST, Batch, BatchContext, BatchOptions, FileSlots, HostLimits
 from flows.progress import BatchProgress
 from flows.run_cluster import RunCluster
 from longform.errors import NotMediaError, OutputError
@@ -48,7 +48,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> HostLimits:
 def batch_of(limits: HostLimits, home: Path) -> Batch:
     """Return a batch that has no server and no cluster."""
     settings = Settings(home=home)
-    bench = BatchBench("run", settings, RunCluster("run", settings), BatchProgress(), limits)
+    bench = BatchContext("run", settings, RunCluster("run", settings), BatchProgress(), limits)
     return Batch(bench, BatchOptions((), with_changes=False, use_cache=True), [])
 
 
@@ -68,7 +68,7 @@ async def test_files_of_other_hosts_pass_those_that_wait(
     order, most, at_work = list[int](), 0, 0
     others_done = asyncio.Event()
 
-    async def file(self: Batch, chosen: Chosen, places: FilePlaces) -> FileRecord:
+    async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
         nonlocal most, at_work
         async with self.bench.host_limit(chosen.entry.host), places:
             at_work += 1
@@ -114,7 +114,7 @@ async def test_which_errors_end_a_batch(
     async def note(place: Place, note: Any) -> None:
         noted.append(note.reason)
 
-    async def file(self: Batch, chosen: Chosen, places: FilePlaces) -> FileRecord:
+    async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
         if chosen.number == 2:
             raise error
         return planned(chosen).model_copy(update={"outcome": "transcribed"})
@@ -141,7 +141,7 @@ async def test_as_many_files_are_open_as_the_cluster_has_slots(
     """Without a number few files are open at first, and one for each slot once those are known."""
     at_work, enough, seen = 0, asyncio.Event(), list[int]()
 
-    async def file(self: Batch, chosen: Chosen, places: FilePlaces) -> FileRecord:
+    async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
         nonlocal at_work
         async with places:
             at_work += 1

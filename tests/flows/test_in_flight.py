@@ -3,12 +3,12 @@
 import asyncio
 import random
 
-from flows.in_flight import WINDOW_PER_SLOT, ChunkWindow
+from flows.in_flight import WINDOW_PER_SLOT, InFlightLimit
 
 
 async def test_shorter_recordings_come_first() -> None:
     """Of those who wait for room, the one with the lowest order is told first."""
-    window, told = ChunkWindow(), list[int]()
+    window, told = InFlightLimit(), list[int]()
     window.fit(2)
     for _ in range(2 * WINDOW_PER_SLOT):
         window.enter()
@@ -35,16 +35,16 @@ async def test_nobody_waits_for_ever() -> None:
     """Recordings of any number of chunks, some given up on their way, all come to an end."""
     for seed in range(20):
         choice = random.Random(seed)
-        window, running, most = ChunkWindow(), 0, 0
+        window, running, most = InFlightLimit(), 0, 0
         slots, num_files = choice.randint(1, 4), choice.randint(1, 12)
         window.fit(slots)
         free = asyncio.Semaphore(slots)
 
-        async def chunk(window: ChunkWindow = window, free: asyncio.Semaphore = free) -> None:
+        async def chunk(window: InFlightLimit = window, free: asyncio.Semaphore = free) -> None:
             async with free:
                 await asyncio.sleep(0)
 
-        async def file(order: int, num_chunks: int, window: ChunkWindow = window) -> None:
+        async def file(order: int, num_chunks: int, window: InFlightLimit = window) -> None:
             nonlocal running, most
             tasks = []
             for _ in range(num_chunks):
@@ -57,7 +57,7 @@ async def test_nobody_waits_for_ever() -> None:
                 await window.room(order)
             await asyncio.gather(*tasks)
 
-        def left(window: ChunkWindow) -> None:
+        def left(window: InFlightLimit) -> None:
             nonlocal running
             running -= 1
             window.leave()

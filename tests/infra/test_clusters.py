@@ -10,7 +10,7 @@ from distributed import Client
 
 from infra.cluster import BACKENDS, chosen_backend, local_cluster, open_cluster
 from infra.cluster_check import require_fit_workers, require_resources
-from infra.clusters.cluster_url import cluster_place
+from infra.clusters.cluster_url import cluster_url
 from infra.clusters.ssh import ssh_specification
 from infra.clusters.workers import remote_environment
 from longform.errors import EnvironmentFaultError
@@ -78,8 +78,8 @@ def test_a_host_that_lets_nobody_in_is_one_clear_line(
     sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An SSH server whose key is not known is refused, with what to check."""
-    (tmp_path / "nobody").touch()
-    setting = sshd.cluster(known_hosts=str(tmp_path / "nobody"))
+    (tmp_path / "nothing").touch()
+    setting = sshd.cluster(known_hosts=str(tmp_path / "nothing"))
     monkeypatch.setenv("LONGFORM_CLUSTER", setting)
     with pytest.raises(EnvironmentFaultError, match="no cluster over SSH at") as caught:
         open_cluster()
@@ -140,7 +140,7 @@ def test_a_missing_library_is_named_with_the_command(
 
 def test_every_gpu_of_every_host_gets_a_worker_of_its_own() -> None:
     """Two hosts with two GPUs are four workers, each of which sees one GPU."""
-    place = cluster_place("ssh://me@first:2222,second?gpus=2&python=/opt/longform/bin/python")
+    place = cluster_url("ssh://me@first:2222,second?gpus=2&python=/opt/longform/bin/python")
     spec = ssh_specification(place, Settings())
     workers = [each["options"] for each in spec["workers"].values()]
     seen = [(each["address"], each["kwargs"]["env"]["CUDA_VISIBLE_DEVICES"]) for each in workers]
@@ -154,7 +154,7 @@ def test_a_quote_does_not_reach_a_remote_shell() -> None:
     """Dask puts settings between single quotes on a command line; one that holds any is refused."""
     settings = Settings(engine_url="http://x/'; rm -rf /; '")
     with pytest.raises(EnvironmentFaultError, match="LONGFORM_ENGINE_URL contains a single quote"):
-        ssh_specification(cluster_place("ssh://host"), settings)
+        ssh_specification(cluster_url("ssh://host"), settings)
 
 
 def test_what_belongs_to_this_machine_stays_here(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.clusters.cluster_url import cluster_place
+from infra.clusters.cluster_url import cluster_url
 from infra.clusters.kubernetes import cluster_plan
 from infra.clusters.kubernetes_spec import DaskClusterPlan
 from longform import __version__
@@ -274,7 +274,7 @@ def test_the_cluster_of_the_manifests_is_the_one_of_the_code() -> None:
 
 def test_a_cluster_for_one_run_follows_the_schema() -> None:
     """What the setting asks for is a valid DaskCluster under a name of its own, without secrets."""
-    place = cluster_place(
+    place = cluster_url(
         "kubernetes://speech/longform?image=longform:1&gpus=2&memory=32Gi&secret=keys&claim=disk"
     )
     settings = Settings(workers=3, slots_per_worker=4, engine_api_key="k-of-mine")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from longform.errors import ContentChangedError, SourceUnavailableError
 from longform.media.block_cache import BlockCache, CacheLimits
-from longform.media.model import Sample, sample_digest
+from longform.media.model import ContentCheck, content_digest
 from longform.media.shared_blocks import open_block_store
 
 CONTENT = random.Random(3).randbytes(1_000)
@@ -48,7 +48,7 @@ ranges = st.tuples(st.integers(0, 1_010), st.integers(0, 1_010)).map(sorted)
     block_bytes=st.integers(1, 300),
     capacity=st.integers(1, 8),
     read_ahead=st.integers(0, 5),
-    lead_bytes=st.integers(0, 20),
+    overlap_bytes=st.integers(0, 20),
     together=st.booleans(),
 )
 def test_any_reads_return_the_bytes_of_the_file(
@@ -56,7 +56,7 @@ def test_any_reads_return_the_bytes_of_the_file(
     block_bytes: int,
     capacity: int,
     read_ahead: int,
-    lead_bytes: int,
+    overlap_bytes: int,
     together: bool,
 ) -> None:
     """Any sequence of reads, one by one or at once, returns exactly the file's bytes."""
@@ -65,7 +65,7 @@ def test_any_reads_return_the_bytes_of_the_file(
         cache = BlockCache(
             CountingReader(),
             len(CONTENT),
-            CacheLimits(block_bytes, capacity, read_ahead, lead_bytes),
+            CacheLimits(block_bytes, capacity, read_ahead, overlap_bytes),
         )
         pending = [cache.read(start, end) for start, end in reads]
         parts = await asyncio.gather(*pending) if together else [await one for one in pending]
@@ -146,7 +146,7 @@ async def test_a_block_that_does_not_continue_its_neighbour_is_other_content() -
     """With leads, content that is replaced between two blocks is noticed from either side."""
     for order in ((0, 1), (1, 0)):
         reader = CountingReader()
-        cache = BlockCache(reader, len(CONTENT), CacheLimits(100, lead_bytes=10))
+        cache = BlockCache(reader, len(CONTENT), CacheLimits(100, overlap_bytes=10))
         await cache.block(order[0])
         reader.content = CONTENT[::-1]
         with pytest.raises(ContentChangedError):
@@ -155,7 +155,7 @@ async def test_a_block_that_does_not_continue_its_neighbour_is_other_content() -
 
 async def test_neighbours_that_other_processes_have_fetched_count_as_well(tmp_path: Path) -> None:
     """A block is compared with the one before it in the shared store, too."""
-    limits = CacheLimits(100, lead_bytes=10)
+    limits = CacheLimits(100, overlap_bytes=10)
     store = open_block_store(str(tmp_path), "ab")
     await BlockCache(CountingReader(), len(CONTENT), limits, store).block(4)
     other = BlockCache(CountingReader(CONTENT[::-1]), len(CONTENT), limits, store)
@@ -166,7 +166,7 @@ async def test_neighbours_that_other_processes_have_fetched_count_as_well(tmp_pa
 
 async def test_a_block_is_checked_against_the_sample_in_it() -> None:
     """Content that differs from what was sampled when the source was opened is refused."""
-    samples = (Sample(start=300, end=350, digest=sample_digest(CONTENT[300:350])),)
+    samples = (ContentCheck(start=300, end=350, digest=content_digest(CONTENT[300:350])),)
     for content, expected in ((CONTENT, 1), (CONTENT[::-1], 0)):
         cache = BlockCache(CountingReader(content), len(CONTENT), CacheLimits(100), None, samples)
         outcome = await asyncio.gather(cache.block(3), return_exceptions=True)
@@ -176,7 +176,7 @@ async def test_a_block_is_checked_against_the_sample_in_it() -> None:
 async def test_a_sample_is_not_fetched_again() -> None:
     """What was read of a block's beginning is joined to the rest, which alone is fetched."""
     reader = CountingReader()
-    cache = BlockCache(reader, len(CONTENT), CacheLimits(100, lead_bytes=10))
+    cache = BlockCache(reader, len(CONTENT), CacheLimits(100, overlap_bytes=10))
     assert await cache.sample(300, 330) == CONTENT[300:330]
     assert await cache.sample(300, 330) == CONTENT[300:330]
     assert await cache.block(3) == CONTENT[300:400]

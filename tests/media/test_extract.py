@@ -27,7 +27,7 @@ from longform.errors import (
     TruncatedMediaError,
 )
 from longform.media.decode.extract import extract_all, extract_window
-from longform.media.decode.sandbox import Feed, Watchdog
+from longform.media.decode.sandbox import ReadProgress, Watchdog
 from longform.media.model import DamageReport, Media, Recording
 from longform.media.probe.probe import probe
 from longform.media.sources.open import open_source
@@ -310,7 +310,7 @@ async def test_a_decoder_that_fails_at_the_same_place_each_time(
         await collect(extract_all(recording))
 
 
-def _impatient(self: Watchdog, feed: Feed | None = None, timeout_sec: float = 0.5) -> None:
+def _impatient(self: Watchdog, feed: ReadProgress | None = None, timeout_sec: float = 0.5) -> None:
     self.feed, self.timeout_sec = feed, timeout_sec
 
 

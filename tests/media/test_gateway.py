@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from longform.errors import SourceChangedError, SourceStalledError, SourceUnavailableError
-from longform.media.block_cache import LEAD_BYTES
+from longform.media.block_cache import OVERLAP_BYTES
 from longform.media.gateway.gateway import running_gateway, serve
 from longform.media.model import BLOCK_BYTES
 from longform.media.sources.open import open_source
@@ -89,7 +89,7 @@ async def test_readers_share_one_fetch(
     """Eight readers through two registrations fetch the file once."""
     source = await open_source(server.add(CONTENT), policy, tmp_path)
     opened = server.bytes_sent["/talk.bin"]
-    once = len(CONTENT) + len(CONTENT) // BLOCK_BYTES * LEAD_BYTES
+    once = len(CONTENT) + len(CONTENT) // BLOCK_BYTES * OVERLAP_BYTES
     async with (
         httpx.AsyncClient() as client,
         serve(source, policy) as a,

@@ -8,10 +8,10 @@ import numpy as np
 from longform.audio import SAMPLE_RATE_HZ, Span
 from longform.chunking.micro_chunk import MicroChunk
 from longform.pipeline.chunk_result import HeardMicro
-from longform.pipeline.second_pass import hear_again
+from longform.pipeline.second_pass import second_pass
 from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, MicroRequest, MicroResult
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 from longform.speech.unheard_speech import unheard
 from longform.transcript.segment import Segment
 
@@ -74,7 +74,7 @@ async def test_what_was_missed_is_heard_in_a_window_of_its_own() -> None:
     engine = Engine(lambda part: MicroResult((said(at(15, 28)),), "en", 0.99))
     heard = HeardMicro(chunk.span, first, unheard(chunk, first.segments))
     with batcher_of(engine) as batcher:
-        (after,) = await hear_again(batcher, DecodeOptions(), LanguageTrack(), [(chunk, heard)])
+        (after,) = await second_pass(batcher, DecodeOptions(), LanguageVotes(), [(chunk, heard)])
     assert engine.spans == [at(13, 30)]
     assert [(s.start_sample, s.end_sample) for s in after.result.segments] == [
         (0, 15 * SAMPLE_RATE_HZ),
@@ -89,7 +89,7 @@ async def test_what_stays_empty_is_told() -> None:
     engine = Engine(lambda part: MicroResult((), "en", 0.99))
     heard = HeardMicro(chunk.span, first, unheard(chunk, first.segments))
     with batcher_of(engine) as batcher:
-        (after,) = await hear_again(batcher, DecodeOptions(), LanguageTrack(), [(chunk, heard)])
+        (after,) = await second_pass(batcher, DecodeOptions(), LanguageVotes(), [(chunk, heard)])
     assert len(engine.spans) == 1
     assert after.unheard == (at(15, 28),)
     assert after.result.segments == first.segments
@@ -111,7 +111,7 @@ async def test_a_window_with_two_languages_is_halved_where_that_is_more_probable
         engine = Engine(halves_say(logprob))
         with batcher_of(engine) as batcher:
             doubtful = [(chunk, HeardMicro(chunk.span, first))]
-            (after,) = await hear_again(batcher, DecodeOptions(), LanguageTrack(), doubtful)
+            (after,) = await second_pass(batcher, DecodeOptions(), LanguageVotes(), doubtful)
         assert engine.spans == [at(0, 14), at(14, 30)]
         assert [segment.language for segment in after.result.segments] == languages
         assert after.result.num_fallbacks == 2
@@ -125,7 +125,7 @@ async def test_a_loop_is_not_better_than_halves() -> None:
     engine = Engine(lambda part: MicroResult((said(part.speech[0]),), "en", 0.99))
     with batcher_of(engine) as batcher:
         doubtful = [(chunk, HeardMicro(chunk.span, first))]
-        (after,) = await hear_again(batcher, DecodeOptions(), LanguageTrack(), doubtful)
+        (after,) = await second_pass(batcher, DecodeOptions(), LanguageVotes(), doubtful)
     assert [segment.language for segment in after.result.segments] == ["en", "en"]
 
 
@@ -141,7 +141,7 @@ async def test_what_is_missing_is_heard_alone_where_its_surroundings_hide_its_la
     engine = Engine(hear)
     heard = HeardMicro(chunk.span, first, unheard(chunk, first.segments))
     with batcher_of(engine) as batcher:
-        (after,) = await hear_again(batcher, DecodeOptions(), LanguageTrack(), [(chunk, heard)])
+        (after,) = await second_pass(batcher, DecodeOptions(), LanguageVotes(), [(chunk, heard)])
     assert engine.spans == [at(13, 30), at(15, 28)]
     assert [segment.language for segment in after.result.segments] == ["en", "fr"]
     assert after.unheard == ()
@@ -155,7 +155,7 @@ async def test_second_attempts_share_batches_and_are_the_last_ones() -> None:
     doubtful = [(chunk, HeardMicro(chunk.span, first)) for chunk in chunks]
     with batcher_of(engine) as batcher:
         options = DecodeOptions(halves_follow=True)
-        after = await hear_again(batcher, options, LanguageTrack(), doubtful)
+        after = await second_pass(batcher, options, LanguageVotes(), doubtful)
         assert batcher.stats.num_batches == 1
     assert [heard.result.num_recovered_words for heard in after] == [1, 1]
     assert engine.options == [DecodeOptions()]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from longform.errors import OutputError
 from longform.reprocess.entry import Entry
-from longform.reprocess.output_paths import Place, Places, below
+from longform.reprocess.output_paths import OutputPath, OutputPaths, below
 from longform.transcript.write import write_outputs
 from tests.support.transcripts import output_of, segment_of
 
@@ -21,17 +21,19 @@ def entry(media_url: str, **fields: str) -> Entry:
     return Entry(media_url=media_url, **fields)
 
 
-async def find(one: Entry, target: Path, among: Sequence[Entry], fingerprint: str = "") -> Place:
+async def find(
+    one: Entry, target: Path, among: Sequence[Entry], fingerprint: str = ""
+) -> OutputPath:
     """Find the place of an entry in a run of several; "": it must not be opened for that."""
 
     async def opened() -> str:
         assert fingerprint, "the recording was opened"
         return fingerprint
 
-    return await Places(str(target), among).find(one, opened)
+    return await OutputPaths(str(target), among).find(one, opened)
 
 
-def put(place: Place, one: Entry, fingerprint: str = "aaaaaaaa11") -> None:
+def put(place: OutputPath, one: Entry, fingerprint: str = "aaaaaaaa11") -> None:
     """Write a transcript of an entry to its place."""
     output = output_of([segment_of(" text", 0, 1)], fingerprint=fingerprint)
     provenance = output.provenance.model_copy(update={"source_address": one.shown})

@@ -16,7 +16,7 @@ from longform.errors import (
 from longform.media.sources.signed_urls import seal
 from longform.net.policy import SourcePolicy
 from longform.reprocess import documents
-from longform.reprocess.documents import Desk
+from longform.reprocess.documents import FetchContext
 from longform.reprocess.request import SourceLists
 from longform.reprocess.sources import list_sources
 from tests.support.range_server import RangeServer, range_server
@@ -24,14 +24,14 @@ from tests.support.s3_server import BUCKET, S3Server
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def fetch(tmp_path: Path) -> FetchContext:
     """Return rules that admit the servers of these tests."""
-    return Desk(SourcePolicy(allow_private_hosts=True, backoff_base_sec=0.0), tmp_path)
+    return FetchContext(SourcePolicy(allow_private_hosts=True, backoff_base_sec=0.0), tmp_path)
 
 
-async def shown(desk: Desk, **lists: object) -> list[tuple[str, str]]:
+async def shown(fetch: FetchContext, **lists: object) -> list[tuple[str, str]]:
     """Return address and folder of what lists name."""
-    entries = await list_sources(SourceLists.model_validate(lists), desk)
+    entries = await list_sources(SourceLists.model_validate(lists), fetch)
     return [(entry.shown, entry.folder) for entry in entries]
 
 
@@ -48,23 +48,23 @@ def library(tmp_path: Path) -> Path:
     return root
 
 
-async def test_a_pattern_keeps_the_folders_below_it(desk: Desk, library: Path) -> None:
+async def test_a_pattern_keeps_the_folders_below_it(fetch: FetchContext, library: Path) -> None:
     """Sorted, files only, hidden ones left out, odd names as they are."""
-    assert await shown(desk, glob=f"{library}/**/*.mp3") == [
+    assert await shown(fetch, glob=f"{library}/**/*.mp3") == [
         (f"{library}/a/b/z [live] #1?.mp3", "a/b"),
         (f"{library}/a/y.mp3", "a"),
         (f"{library}/x.mp3", "."),
     ]
-    assert await shown(desk, glob=f"file://{library}/a/*.mp3") == [(f"{library}/a/y.mp3", ".")]
+    assert await shown(fetch, glob=f"file://{library}/a/*.mp3") == [(f"{library}/a/y.mp3", ".")]
 
 
-async def test_a_pattern_of_objects(desk: Desk, s3: S3Server) -> None:
+async def test_a_pattern_of_objects(fetch: FetchContext, s3: S3Server) -> None:
     """In a bucket as in a folder, and what has been put there since is found."""
     s3.put("shows/a/x.mp3", b"x")
     pattern = f"s3://{BUCKET}/shows/**/*.mp3"
-    assert await shown(desk, glob=pattern) == [(f"s3://{BUCKET}/shows/a/x.mp3", "a")]
+    assert await shown(fetch, glob=pattern) == [(f"s3://{BUCKET}/shows/a/x.mp3", "a")]
     s3.put("shows/y.mp3", b"x")
-    assert len(await shown(desk, glob=pattern)) == 2
+    assert len(await shown(fetch, glob=pattern)) == 2
 
 
 @pytest.mark.parametrize(
@@ -80,11 +80,11 @@ async def test_a_pattern_of_objects(desk: Desk, s3: S3Server) -> None:
     ],
 )
 async def test_what_cannot_be_listed_is_refused(
-    desk: Desk, lists: dict[str, str], error: type[Exception]
+    fetch: FetchContext, lists: dict[str, str], error: type[Exception]
 ) -> None:
     """Before anything is transcribed, with what is wrong."""
     with pytest.raises(error):
-        await shown(desk, **lists)
+        await shown(fetch, **lists)
 
 
 @pytest.fixture
@@ -95,19 +95,19 @@ def server() -> RangeServer:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-async def test_a_list_on_the_web(desk: Desk, server: RangeServer, ranges: bool) -> None:
+async def test_a_list_on_the_web(fetch: FetchContext, server: RangeServer, ranges: bool) -> None:
     """With byte ranges and without, as pages that are made for each request have none."""
     server.habits.ranges = ranges
     server.habits.chunked = not ranges
     url = server.add(b"a.mp3\nb/c.mp3\n", "/lists/x.txt")
-    found = await shown(desk, manifest=f"{url}?signature=1")
+    found = await shown(fetch, manifest=f"{url}?signature=1")
     assert found == [(server.url("/lists/a.mp3"), "."), (server.url("/lists/b/c.mp3"), "b")]
 
 
-async def test_lists_keep_to_the_address_policy(desk: Desk, server: RangeServer) -> None:
+async def test_lists_keep_to_the_address_policy(fetch: FetchContext, server: RangeServer) -> None:
     """Neither a manifest nor a feed leads to a private address, not even by a redirect."""
     url = server.add(b"a.mp3", "/x.txt")
-    closed = Desk(SourcePolicy(), desk.scratch_dir)
+    closed = FetchContext(SourcePolicy(), fetch.scratch_dir)
     for lists in ({"manifest": url}, {"feed": url}):
         with pytest.raises(AddressDeniedError):
             await shown(closed, **lists)
@@ -115,7 +115,7 @@ async def test_lists_keep_to_the_address_policy(desk: Desk, server: RangeServer)
 
 
 async def test_a_list_that_is_too_long_is_refused(
-    desk: Desk, server: RangeServer, monkeypatch: pytest.MonkeyPatch
+    fetch: FetchContext, server: RangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the server does not say how long it is."""
     monkeypatch.setattr(documents, "MAX_DOCUMENT_BYTES", 1_000)
@@ -123,36 +123,38 @@ async def test_a_list_that_is_too_long_is_refused(
     for ranges in (True, False):
         server.habits.ranges, server.habits.chunked = ranges, not ranges
         with pytest.raises(SourceTooLargeError):
-            await shown(desk, manifest=url)
+            await shown(fetch, manifest=url)
 
 
-async def test_a_list_in_a_store_of_the_operators(desk: Desk) -> None:
+async def test_a_list_in_a_store_of_the_operators(fetch: FetchContext) -> None:
     """Any fsspec URL that transcripts may be written to can hold a list."""
     memory = fsspec.filesystem("memory")
     memory.pipe_file("/lists/x.txt", b"https://h/a.mp3\n/etc/hosts\n")
-    found = await list_sources(SourceLists(manifest="memory://lists/x.txt"), desk)
+    found = await list_sources(SourceLists(manifest="memory://lists/x.txt"), fetch)
     assert [entry.problem is None for entry in found] == [True, False]
     with pytest.raises(SourceNotFoundError):
-        await shown(desk, manifest="memory://lists/none.txt")
+        await shown(fetch, manifest="memory://lists/none.txt")
 
 
-async def test_sealed_addresses_are_told_apart(desk: Desk) -> None:
+async def test_sealed_addresses_are_told_apart(fetch: FetchContext) -> None:
     """What hides a signature does not hide which file it is; one that is unknown fails alone."""
     urls = [f"https://h/download?id={number}&Signature=s" for number in (3, 4)]
     unknown = f"https://h/x.mp3#sealed-{'0' * 16}"
     lists = SourceLists(sources=(*map(seal, urls), unknown))
-    found = await list_sources(lists, desk)
+    found = await list_sources(lists, fetch)
     assert [entry.media_url for entry in found[:2]] == urls
     assert [entry.problem is None for entry in found] == [True, True, False]
     assert "Signature" not in repr(found)
 
 
-async def test_a_recording_that_is_named_twice_is_taken_once(desk: Desk, library: Path) -> None:
+async def test_a_recording_that_is_named_twice_is_taken_once(
+    fetch: FetchContext, library: Path
+) -> None:
     """By a list and a pattern, by two signatures of one address; the first counts."""
     listed = library / "list.txt"
     listed.write_text("x.mp3\nx.mp3\n")
     found = await shown(
-        desk,
+        fetch,
         sources=(str(library / "a" / "y.mp3"), "https://h/s.mp3?sig=1", "https://h/s.mp3?sig=2"),
         manifest=str(listed),
         glob=f"{library}/**/[xy].mp3",

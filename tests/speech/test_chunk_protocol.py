@@ -13,7 +13,7 @@ from longform.speech.engine import DecodeOptions, MicroResult
 from longform.speech.remote.chunk_protocol import (
     MAX_CHUNK_SAMPLES,
     ChunkAnswer,
-    ChunkNote,
+    ChunkMetadata,
     chunk_of,
     from_wav,
     note_of,
@@ -32,7 +32,7 @@ def test_a_chunk_arrives_as_it_was(pcm: Pcm, start: int, data: st.DataObject) ->
         Span(start + a, start + b) for a, b in zip(edges[::2], edges[1::2], strict=False)
     )
     chunk = MicroChunk(Span(start, start + len(pcm)), pcm, speech)
-    note = ChunkNote.model_validate_json(
+    note = ChunkMetadata.model_validate_json(
         note_of(chunk, DecodeOptions(beam_size=3)).model_dump_json()
     )
     arrived = chunk_of(note, from_wav(to_wav(chunk.pcm)))
@@ -73,7 +73,7 @@ def test_a_result_arrives_as_it_was(probability: float, score: float) -> None:
 )
 def test_what_is_no_chunk(num_samples: int, speech: tuple[tuple[int, int], ...]) -> None:
     """Empty, too long, or with speech outside of it: refused."""
-    note = ChunkNote(start_sample=1_000, speech=speech, options=DecodeOptions())
+    note = ChunkMetadata(start_sample=1_000, speech=speech, options=DecodeOptions())
     with pytest.raises(NotMediaError):
         chunk_of(note, np.zeros(num_samples, np.int16))
 

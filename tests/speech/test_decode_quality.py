@@ -8,15 +8,15 @@ from longform.chunking.micro_chunk import MicroChunk
 from longform.params import FallbackParams
 from longform.speech.decode_quality import (
     Scores,
+    assess,
     compression_ratio,
     flags,
     is_doubtful,
+    is_misaligned,
     is_outside,
-    judge,
     least_bad,
-    leaves_speech,
     loops,
-    wanders,
+    misses_trailing_speech,
 )
 from longform.speech.segmentation import TimedWord
 
@@ -37,13 +37,13 @@ def scores(text: str, avg_logprob: float = -0.1, no_speech_prob: float = 0.0) ->
 
 def test_plain_speech_is_good() -> None:
     """An ordinary sentence with ordinary scores is kept."""
-    assert judge(scores("Ask not what your country can do for you."), PARAMS) == "good"
+    assert assess(scores("Ask not what your country can do for you."), PARAMS) == "good"
 
 
 @pytest.mark.parametrize("text", ["no " * 9, "thank you " * 6, "I am going to do it again, " * 4])
 def test_a_loop_is_decoded_again_however_sure_the_decoder_is(text: str) -> None:
     """A phrase repeated back to back is rejected at any probability."""
-    assert judge(scores(text, avg_logprob=-0.01), PARAMS) == "again"
+    assert assess(scores(text, avg_logprob=-0.01), PARAMS) == "again"
 
 
 @pytest.mark.parametrize("text", ["No, no, no!", "words words words words", "again and again and"])
@@ -55,19 +55,19 @@ def test_people_may_repeat_themselves(text: str) -> None:
 def test_formulas_that_a_sure_decoder_repeats_are_good() -> None:
     """Prompts that share their phrases compress like a loop, but are kept when probable."""
     assert compression_ratio(PROMPTS) > PARAMS.compression_ratio_threshold
-    assert judge(scores(PROMPTS, avg_logprob=-0.1), PARAMS) == "good"
-    assert judge(scores(PROMPTS, avg_logprob=-0.7), PARAMS) == "again"
+    assert assess(scores(PROMPTS, avg_logprob=-0.1), PARAMS) == "good"
+    assert assess(scores(PROMPTS, avg_logprob=-0.7), PARAMS) == "again"
 
 
 def test_improbable_text_is_decoded_again_or_silence() -> None:
     """Whisper's rule: improbable text over probable silence is silence."""
-    assert judge(scores("Thanks for watching", -1.2, 0.1), PARAMS) == "again"
-    assert judge(scores("Thanks for watching", -1.2, 0.9), PARAMS) == "silence"
+    assert assess(scores("Thanks for watching", -1.2, 0.1), PARAMS) == "again"
+    assert assess(scores("Thanks for watching", -1.2, 0.9), PARAMS) == "silence"
 
 
 def test_probable_text_is_kept_over_a_doubtful_silence() -> None:
     """A high probability of no speech alone removes nothing."""
-    assert judge(scores("Good evening.", -0.2, 0.9), PARAMS) == "good"
+    assert assess(scores("Good evening.", -0.2, 0.9), PARAMS) == "good"
 
 
 def test_the_least_bad_is_no_loop() -> None:
@@ -95,9 +95,9 @@ def test_a_window_wanders_when_much_of_it_stands_beside_speech() -> None:
     """Some words beside a pause do not count, nor few ones; a third of them does."""
     speech = [Span(0, 16_000)]
     inside, outside = word(0, 8_000), word(32_000, 40_000)
-    assert wanders([inside] * 6 + [outside] * 4, speech)
-    assert not wanders([inside] * 16 + [outside] * 4, speech)
-    assert not wanders([outside] * 3, speech)
+    assert is_misaligned([inside] * 6 + [outside] * 4, speech)
+    assert not is_misaligned([inside] * 16 + [outside] * 4, speech)
+    assert not is_misaligned([outside] * 3, speech)
 
 
 def test_what_is_kept_although_it_fails_says_why() -> None:
@@ -112,6 +112,6 @@ def test_speech_behind_the_last_time_stamp_is_noticed() -> None:
     """A window that was not heard to its end is told by the speech that is left."""
     speech = (Span(16_000, 64_000), Span(96_000, 128_000))
     chunk = MicroChunk(Span(16_000, 144_000), np.zeros(128_000, np.int16), speech)
-    assert leaves_speech(chunk, 48_000)
-    assert not leaves_speech(chunk, 112_000 - 16_000)
-    assert not leaves_speech(chunk, None)
+    assert misses_trailing_speech(chunk, 48_000)
+    assert not misses_trailing_speech(chunk, 112_000 - 16_000)
+    assert not misses_trailing_speech(chunk, None)

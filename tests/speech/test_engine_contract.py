@@ -14,7 +14,7 @@ from longform.speech import engines
 from longform.speech.batching import Batcher
 from longform.speech.engine import DecodeOptions, Engine, EngineSpec, MicroRequest, MicroResult
 from longform.speech.engines import BACKENDS, close_engines, engine_factory, loaded_engine
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 from tests.support.model_service import KEY, RunningService, service_process
 
 WELCOME = Path(__file__).resolve().parents[2] / "examples" / "welcome.flac"
@@ -79,7 +79,7 @@ def chunk(pcm: Pcm, start_sample: int = START) -> MicroChunk:
 
 def ask(engine: Engine, *chunks: MicroChunk, **options: object) -> list[MicroResult]:
     """Decode the chunks as one batch of one stream."""
-    track = LanguageTrack()
+    track = LanguageVotes()
     requests = [MicroRequest(each, track) for each in chunks]
     return engine.transcribe(requests, DecodeOptions.model_validate(options))
 

@@ -15,8 +15,8 @@ from longform.settings import Settings
 from longform.speech.decode_quality import Scores
 from longform.speech.devices import load_whisper_model, seeded_model
 from longform.speech.engine import DecodeOptions
-from longform.speech.fallback import Ladder
-from longform.speech.replicas import LaneShape
+from longform.speech.fallback import TemperatureFallback
+from longform.speech.replicas import ReplicaConfig
 from longform.speech.weights import resolve
 from longform.speech.whisper_windows import Hypothesis, WhisperWindows
 
@@ -55,7 +55,7 @@ def settled(samples: Samples, first: Hypothesis, pcm_value: int = 1) -> Any:
     """Settle one window of one second."""
     chunk = MicroChunk(Span(0, 16_000), np.full(16_000, pcm_value, np.int16), (Span(0, 16_000),))
     windows = cast(WhisperWindows, samples)
-    return Ladder(windows, cast(Any, None), OPTIONS).settle(0, chunk, "en", first)
+    return TemperatureFallback(windows, cast(Any, None), OPTIONS).decide(0, chunk, "en", first)
 
 
 def test_what_is_good_is_not_decoded_again() -> None:
@@ -100,7 +100,7 @@ def test_a_seed_gives_the_same_sample_every_time(tmp_path: Path) -> None:
     import ctranslate2
 
     path = resolve("base", Settings(home=tmp_path).home).path
-    model = load_whisper_model(path, "cpu", "float32", LaneShape())
+    model = load_whisper_model(path, "cpu", "float32", ReplicaConfig())
     features = np.random.default_rng(1).normal(0, 0.3, (1, 80, 3_000)).astype(np.float32)
     encoded = np.array(model.encode(features[0]))
     prompt = [[model.hf_tokenizer.token_to_id("<|startoftranscript|>")]]

@@ -15,8 +15,8 @@ from longform.speech import faster_whisper_engine
 from longform.speech.decode_quality import Scores
 from longform.speech.engine import DecodeOptions, MicroRequest
 from longform.speech.faster_whisper_engine import FasterWhisperEngine
-from longform.speech.language import LanguageTrack
-from longform.speech.replicas import LaneShape
+from longform.speech.language import LanguageVotes
+from longform.speech.replicas import ReplicaConfig
 from longform.speech.segmentation import TimedWord
 from longform.speech.whisper_windows import Hypothesis
 
@@ -81,10 +81,10 @@ def hear(
 ) -> tuple[str, ...]:
     """Transcribe one micro chunk up to the end of its speech; return the flags of its text."""
     monkeypatch.setattr(faster_whisper_engine, "WhisperWindows", lambda *_: windows)
-    engine = FasterWhisperEngine(cast(Any, None), cast(Any, None), Path(), LaneShape())
+    engine = FasterWhisperEngine(cast(Any, None), cast(Any, None), Path(), ReplicaConfig())
     span = Span(0, speech[-1].end_sample)
     chunk = MicroChunk(span, np.zeros(span.num_samples, np.int16), speech)
-    request = MicroRequest(chunk, LanguageTrack(), halves_follow)
+    request = MicroRequest(chunk, LanguageVotes(), halves_follow)
     (result,) = engine.transcribe([request], DecodeOptions())
     return result.segments[0].flags
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from longform.speech.language import LanguageTrack, is_sure, only_among
+from longform.speech.language import LanguageVotes, is_sure, only_among
 
 DUTCH = [("nl", 0.95), ("de", 0.05)]
 UNSURE = [("de", 0.5), ("nl", 0.4), ("en", 0.1)]
@@ -11,14 +11,14 @@ ENGLISH = [("en", 0.97), ("nl", 0.03)]
 
 def test_a_sure_window_is_believed() -> None:
     """A clear switch of language is followed at once."""
-    track = LanguageTrack()
+    track = LanguageVotes()
     assert track.decide(0, DUTCH) == ("nl", 0.95)
     assert track.decide(1, ENGLISH) == ("en", 0.97)
 
 
 def test_an_unsure_window_leans_on_earlier_ones() -> None:
     """After Dutch, a window that is half German and half Dutch is Dutch."""
-    track = LanguageTrack()
+    track = LanguageVotes()
     assert track.decide(0, UNSURE)[0] == "de"
     track.decide(1, DUTCH)
     assert track.decide(2, UNSURE)[0] == "nl"
@@ -26,7 +26,7 @@ def test_an_unsure_window_leans_on_earlier_ones() -> None:
 
 def test_a_window_decoded_twice_votes_once() -> None:
     """Decoding again, after running out of memory say, does not change a later decision."""
-    once, thrice = LanguageTrack(), LanguageTrack()
+    once, thrice = LanguageVotes(), LanguageVotes()
     for track, times in ((once, 1), (thrice, 3)):
         for _ in range(times):
             track.decide(0, UNSURE)
@@ -36,7 +36,7 @@ def test_a_window_decoded_twice_votes_once() -> None:
 
 def test_later_windows_have_no_say() -> None:
     """The result of a window is the same whether later ones were already heard or not."""
-    track = LanguageTrack()
+    track = LanguageVotes()
     track.decide(9, DUTCH)
     track.decide(10, DUTCH)
     assert track.decide(0, UNSURE)[0] == "de"

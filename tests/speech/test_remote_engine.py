@@ -29,9 +29,9 @@ from longform.speech.engine import (
 )
 from longform.speech.engine_choice import choose_engine
 from longform.speech.engines import spec_identity
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 from longform.speech.remote import client
-from longform.speech.remote.chunk_protocol import ANSWER_FIELD, ChunkAnswer, ChunkNote, from_wav
+from longform.speech.remote.chunk_protocol import ANSWER_FIELD, ChunkAnswer, ChunkMetadata, from_wav
 from longform.speech.remote.remote_engine import RemoteEngine, create
 from longform.transcript.segment import Segment
 from tests.support.speech_server import Answer, SpeechServer, speech_server
@@ -66,7 +66,7 @@ def engine_at(server: SpeechServer, *, exact: bool = False, batch_size: int = 4)
 
 def ask(engine: RemoteEngine, *chunks: MicroChunk, **options: object) -> list[MicroResult]:
     """Decode chunks as one batch of one stream."""
-    track = LanguageTrack()
+    track = LanguageVotes()
     requests = [MicroRequest(each, track) for each in chunks or (chunk(),)]
     return engine.transcribe(requests, DecodeOptions.model_validate(options))
 
@@ -241,7 +241,7 @@ def test_the_language_of_the_stream_wins() -> None:
     sure, unsure = answer("de", {"de": 0.95, "en": 0.05}), answer("en", {"en": 0.5, "de": 0.4})
     with speech_server(sure, unsure, answer("de", {})) as server:
         results = ask(engine_at(server, exact=True, batch_size=1), chunk(), chunk(START + 64_000))
-    track = LanguageTrack()
+    track = LanguageVotes()
     track.decide(START, [("de", 0.95), ("en", 0.05)])
     decided = track.decide(START + 64_000, [("en", 0.5), ("de", 0.4)])
     assert [result.language for result in results] == ["de", "de"]
@@ -250,7 +250,7 @@ def test_the_language_of_the_stream_wins() -> None:
         (result.segments[0].language, result.segments[0].language_probability) for result in results
     ] == [("de", 0.95), decided]
     assert [result.is_sure_of_language for result in results] == [True, False]
-    notes = [ChunkNote.model_validate_json(f["longform_chunk"][0]) for _, f in server.asked]
+    notes = [ChunkMetadata.model_validate_json(f["longform_chunk"][0]) for _, f in server.asked]
     assert [note.options.language for note in notes] == [None, None, "de"]
     assert [note.start_sample for note in notes] == [START, START + 64_000, START + 64_000]
     assert notes[0].speech == ((START + 8_000, START + 16_000),)

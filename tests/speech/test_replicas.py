@@ -1,4 +1,4 @@
-"""Lanes: how a batch is divided among the replicas of a model, and run side by side."""
+"""Replicas: how a batch is divided among the replicas of a model, and run side by side."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longform.speech.replicas import Lanes, lane_shape
+from longform.speech.replicas import Replicas, replica_config
 
 PATIENCE_SEC = 60
 
@@ -26,22 +26,22 @@ PATIENCE_SEC = 60
 )
 def test_shape(device: str, threads: int, batch_size: int, shape: tuple[int, int]) -> None:
     """On a CPU there is a lane for every four windows of a batch, on a GPU there is one."""
-    assert lane_shape(device, threads, batch_size) == shape
+    assert replica_config(device, threads, batch_size) == shape
 
 
 @given(st.integers(1, 256), st.integers(1, 256))
 def test_lanes_take_no_more_threads_than_there_are(threads: int, batch_size: int) -> None:
     """All lanes together have at most the threads that were given, and each has one."""
-    shape = lane_shape("cpu", threads, batch_size)
-    assert shape.num_lanes >= 1
+    shape = replica_config("cpu", threads, batch_size)
+    assert shape.num_replicas >= 1
     assert shape.threads >= 1
-    assert shape.num_lanes * shape.threads <= threads
+    assert shape.num_replicas * shape.threads <= threads
 
 
 @given(st.integers(1, 9), st.lists(st.integers(), max_size=40))
 def test_every_item_has_one_lane(count: int, items: list[int]) -> None:
     """The parts make the whole, none is empty, and none is longer than another by two."""
-    parts = Lanes(count).share(items)
+    parts = Replicas(count).share(items)
     assert [item for part in parts for item in part] == items
     assert len(parts) == min(count, len(items))
     lengths = {len(part) for part in parts}
@@ -56,13 +56,13 @@ def test_results_are_in_order(count: int) -> None:
         time.sleep((5 - item) / 100)
         return item
 
-    assert Lanes(count).map(slowest_first, range(6)) == [*range(6)]
+    assert Replicas(count).map(slowest_first, range(6)) == [*range(6)]
 
 
 def test_lanes_work_side_by_side() -> None:
     """Calls that wait for each other all end."""
     together = threading.Barrier(3)
-    assert sorted(Lanes(3).map(lambda _: together.wait(PATIENCE_SEC), range(3))) == [0, 1, 2]
+    assert sorted(Replicas(3).map(lambda _: together.wait(PATIENCE_SEC), range(3))) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -79,7 +79,7 @@ def test_an_error_leaves_nothing_at_work(count: int) -> None:
             ended.append(item)
 
     with pytest.raises(MemoryError, match="no room"):
-        Lanes(count).map(work, range(3))
+        Replicas(count).map(work, range(3))
     at_return = [*ended]
     time.sleep(0.2)
     assert ended == at_return

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from longform.speech.encoded_windows import EncodedWindows
-from longform.speech.replicas import Lanes, LaneShape
+from longform.speech.replicas import ReplicaConfig, Replicas
 from longform.speech.whisper_windows import WhisperWindows
 
 NUM_POSITIONS = 1_500
@@ -36,7 +36,7 @@ class Detector:
 def windows_of(model: Any) -> WhisperWindows:
     """Return the operations on windows of a model."""
     return WhisperWindows(
-        cast(Any, Model(model)), cast(Any, None), Path(), LaneShape(num_lanes=2, threads=1)
+        cast(Any, Model(model)), cast(Any, None), Path(), ReplicaConfig(num_replicas=2, threads=1)
     )
 
 
@@ -51,7 +51,7 @@ def encoded(*sureness: float) -> EncodedWindows:
     """Return windows that are so sure of their language in outline."""
     outputs = [np.full((1, NUM_POSITIONS, D_MODEL), each, np.float32) for each in sureness]
     return EncodedWindows(
-        cast(Any, None), cast(Any, [None] * len(outputs)), Lanes(2), tuple(outputs)
+        cast(Any, None), cast(Any, [None] * len(outputs)), Replicas(2), tuple(outputs)
     )
 
 

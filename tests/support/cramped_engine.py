@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longform.speech.engine import DecodeOptions, EngineSpec, MicroRequest, MicroResult
-from longform.speech.oom_fallback import FittingEngine
+from longform.speech.oom_fallback import OomFallbackEngine
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.scripted_engine import create as create_scripted
 
 NAME = "tests.support.cramped_engine:create"
 
 
-def create(spec: EngineSpec, home: Path) -> FittingEngine:
+def create(spec: EngineSpec, home: Path) -> OomFallbackEngine:
     """Return an engine that holds one chunk at a time, and that in 8 bits only."""
-    return FittingEngine(
+    return OomFallbackEngine(
         lambda compute_type: CrampedEngine(create_scripted(spec, home), compute_type),
         ("float16", "int8"),
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from longform.audio import PCM_BYTES_PER_SAMPLE, Pcm
 from longform.media.decode.ffmpeg_args import BLOCK_SAMPLES
-from longform.media.decode.sandbox import Feed, StalledError, Watchdog, child
+from longform.media.decode.sandbox import ReadProgress, StalledError, Watchdog, child
 
 MESSAGES_KEPT = 20  # lines of ffmpeg's complaints
 GAPS_KEPT = 100_000  # a recording of a day that loses a packet every second
@@ -24,7 +24,7 @@ _NUMBER = re.compile(rb"\[error\] (-?\d+\.\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Jump:
+class TimestampGap:
     """Time stamps went from `at_sec` on by `by_sec` (negative: back); 0 at the first sample."""
 
     at_sec: float
@@ -53,7 +53,7 @@ class Outcome:
 class Decoding:
     """A running ffmpeg. Leaving the context ends it, however it is left."""
 
-    def __init__(self, command: Sequence[str], feed: Feed | None = None) -> None:
+    def __init__(self, command: Sequence[str], feed: ReadProgress | None = None) -> None:
         self._command = command
         self._watchdog = Watchdog(feed)
         self._stack = AsyncExitStack()
@@ -79,10 +79,10 @@ class Decoding:
         await self._stack.aclose()
 
     @property
-    def jumps(self) -> list[Jump]:
+    def jumps(self) -> list[TimestampGap]:
         """Where time stamps jumped, in order, so far; the first of each filter graph is 0."""
         pairs = zip(self._numbers[::2], self._numbers[1::2], strict=False)
-        return [Jump(at_sec, by_sec) for at_sec, by_sec in pairs]
+        return [TimestampGap(at_sec, by_sec) for at_sec, by_sec in pairs]
 
     async def first_time_sec(self) -> float | None:
         """Return the time stamp of the first sample; None where there is none."""

@@ -17,7 +17,7 @@ from longform.audio import SAMPLE_RATE_HZ, Pcm, to_samples, to_seconds
 from longform.errors import DecodeInterruptedError, NotMediaError
 from longform.media.decode.demuxers import INPUT_OPTIONS, WITHOUT_TIME_STAMPS
 from longform.media.decode.ffmpeg_args import BLOCK_SAMPLES, JITTER_SEC, LONGEST_GAP_SEC
-from longform.media.decode.ffmpeg_process import Decoding, Jump, Outcome
+from longform.media.decode.ffmpeg_process import Decoding, Outcome, TimestampGap
 from longform.media.decode.sandbox import run_script
 from longform.media.gateway.gateway import Served
 from longform.media.model import DamageReport, Recording
@@ -175,12 +175,12 @@ class Reading:
             noted += 1
         return noted
 
-    def _zero_sample(self, jumps: Sequence[Jump]) -> int:
+    def _zero_sample(self, jumps: Sequence[TimestampGap]) -> int:
         if self._from_sample is not None:
             return self._from_sample
         return self._first_sample - to_samples(jumps[0].at_sec)
 
-    def _note_jump(self, jump: Jump, start: int, *, disturbed: bool) -> None:
+    def _note_jump(self, jump: TimestampGap, start: int, *, disturbed: bool) -> None:
         if jump.by_sec > LONGEST_GAP_SEC:
             hours = jump.by_sec / 3_600
             self._note(start, start + 1, f"time stamps jump by {hours:.1f} h here: gap closed")

@@ -23,8 +23,8 @@ READ_BYTES = 65_536  # bytes; what a pipe holds
 _LAUNCHER = Path(__file__).with_name("sandbox_exec.py")
 
 
-class Feed(Protocol):
-    """What a child reads from, as seen by whoever waits for the child."""
+class ReadProgress(Protocol):
+    """How far a child has read, as seen by the process that waits for it."""
 
     @property
     def bytes_sent(self) -> int:
@@ -45,7 +45,7 @@ class StalledError(Exception):
 class Watchdog:
     """Tells a child that hangs from one that waits for its source."""
 
-    feed: Feed | None = None
+    feed: ReadProgress | None = None
     timeout_sec: float = PROGRESS_TIMEOUT_SEC
 
     async def read(self, stream: asyncio.StreamReader, num_bytes: int = READ_BYTES) -> bytes:
@@ -134,7 +134,7 @@ class ScriptEnd:
 
 
 async def run_script(
-    script: Path, order: Mapping[str, Any], feed: Feed, *, cpu_sec: int, max_bytes: int
+    script: Path, order: Mapping[str, Any], feed: ReadProgress, *, cpu_sec: int, max_bytes: int
 ) -> tuple[bytes, ScriptEnd]:
     """Run a module as a script in a child; return what it wrote, and its end.
 
@@ -145,7 +145,7 @@ async def run_script(
         cpu_sec: its ceiling of CPU time, in seconds.
         max_bytes: what it may write, in bytes; what is beyond is cut off.
     """
-    # Not -I: PyAV may lie where PYTHONPATH says. -P: this folder's names hide nobody's.
+    # Not -I: PyAV may lie where PYTHONPATH says. -P: this folder's names hide no other module.
     command = (sys.executable, "-P", str(script), json.dumps(order))
     watchdog = Watchdog(feed)
     written = bytearray()

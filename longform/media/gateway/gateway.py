@@ -125,7 +125,7 @@ class Gateway:
             return served
 
     def release(self, served: Served, source: Source, policy: SourcePolicy) -> None:
-        """Stop serving a path; the source is forgotten when nobody has used it for a while."""
+        """Stop serving a path; the source is forgotten when it was not used for a while."""
         with self._registering:
             del self._served[f"/{served.token}/"]
             shared = self._shared[source, policy]
@@ -136,7 +136,7 @@ class Gateway:
         )
 
     def forget(self, source: Source, policy: SourcePolicy) -> None:
-        """Close a source now, unless somebody uses it, instead of after a while."""
+        """Close a source now, unless it is in use, instead of after a while."""
         with self._registering:
             shared = self._shared.get((source, policy))
         if shared is not None:

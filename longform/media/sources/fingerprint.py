@@ -10,7 +10,7 @@ import secrets
 from typing import BinaryIO
 
 from longform.media.block_cache import BlockCache, remote_cache
-from longform.media.model import BLOCK_BYTES, Sample, Source, sample_digest
+from longform.media.model import BLOCK_BYTES, ContentCheck, Source, content_digest
 from longform.media.range_reader import RangeReader
 from longform.media.shared_blocks import Block, discard_blocks
 from longform.net.policy import SourcePolicy
@@ -104,7 +104,7 @@ def validator(etag: str | None) -> str:
 async def pinned(
     source: Source, reader: RangeReader, policy: SourcePolicy, validator: str, head: bytes = b""
 ) -> Source:
-    """Return a source with its fingerprint, and with samples that pin it by content.
+    """Return a source with its fingerprint, and with checks that pin it by content.
 
     Args:
         source: what is known of it so far.
@@ -121,32 +121,32 @@ async def pinned(
     sampler = BlockSampler(cache)
     try:
         if 0 < len(head) < source.length_bytes:
-            await cache.keep_head(0, Block(b"", head))
+            await cache.keep_prefix(0, Block(b"", head))
         fingerprint = await remote_fingerprint(sampler, source.length_bytes, validator)
     except BaseException:
         discard_blocks(policy.block_dir, source.blocks)
         raise
     finally:
         await sampler.close()
-    samples = tuple(sorted(sampler.samples, key=lambda sample: sample.start))
-    return source.model_copy(update={"fingerprint": fingerprint, "samples": samples})
+    checks = tuple(sorted(sampler.content_checks, key=lambda check: check.start))
+    return source.model_copy(update={"fingerprint": fingerprint, "content_checks": checks})
 
 
 class BlockSampler:
-    """Reads through a cache, so that nothing is fetched again, and keeps `samples`."""
+    """Reads through a cache, so that nothing is fetched again, and keeps `content_checks`."""
 
     def __init__(self, cache: BlockCache) -> None:
         self._cache = cache
-        self.samples: list[Sample] = []
+        self.content_checks: list[ContentCheck] = []
 
     async def read(self, start: int, end: int) -> bytes:
-        """Return the bytes `[start, end)`; those that begin a block become samples."""
+        """Return the bytes `[start, end)`; those that begin a block become checks."""
         data = await self._cache.sample(start, end)
         step = self._cache.block_bytes
         for first in range(start, end, step) if start % step == 0 else ():
             part = data[first - start : first - start + step]
-            sample = Sample(start=first, end=first + len(part), digest=sample_digest(part))
-            self.samples.append(sample)
+            check = ContentCheck(start=first, end=first + len(part), digest=content_digest(part))
+            self.content_checks.append(check)
         return data
 
     async def close(self) -> None:

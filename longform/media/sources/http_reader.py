@@ -166,12 +166,12 @@ class HttpReader:
         if length not in (None, source.length_bytes):
             raise SourceResizedError(
                 f"{source.shown} had {source.length_bytes} bytes and now has {length}; "
-                "start again, when it changes no more"
+                "run again once it no longer changes"
             )
         if length is None and response.status_code == 416:
             raise SourceResizedError(
                 f"{source.shown} no longer has all of its {source.length_bytes} bytes; "
-                "start again, when it changes no more"
+                "run again once it no longer changes"
             )
 
     def _require_range(self, response: httpx.Response, first: int, end: int) -> int:
@@ -184,7 +184,7 @@ class HttpReader:
         if part is None or part.start != first or not first < part.end <= end:
             raise WrongRangeError(
                 f"{self._source.shown} did not answer with the bytes that were asked for; "
-                "try again, or have its server mended"
+                "try again, or ask its operator to repair the server"
             )
         return part.end
 
@@ -192,7 +192,7 @@ class HttpReader:
         if before != now:
             raise ContentChangedError(
                 f"{self._source.shown} holds other bytes than a moment ago, though its server "
-                "does not say so; start again, when it changes no more"
+                "does not say so; run again once it no longer changes"
             )
 
 

@@ -232,7 +232,7 @@ class HostSlots:
                 loop, granted = self._waiters.popleft()
             try:
                 loop.call_soon_threadsafe(self._grant, granted)
-            except RuntimeError:  # that loop has been closed: nobody waits there any more
+            except RuntimeError:  # that loop has been closed: nothing waits there any more
                 continue
             return
 

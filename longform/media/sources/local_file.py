@@ -30,7 +30,7 @@ def local_path(media_url: str) -> Path:
         SchemeRefusedError: a file:// URL that names another host.
     """
     if scheme_of(media_url) != "file":
-        # Not pathlib's: it takes "./~a" for somebody's home, and fails where nobody has it.
+        # Not pathlib's: it takes "./~a" for a user's home, and fails where there is no such user.
         return Path(os.path.expanduser(media_url)).absolute()  # noqa: PTH111
     parts = urlsplit(media_url)
     if parts.netloc not in ("", "localhost"):

@@ -48,7 +48,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
     Args:
         media_url: where the recording is, in full or sealed; relative paths are made absolute.
         policy: what may be opened.
-        scratch_dir: existing folder for sources that must be downloaded whole; whoever
+        scratch_dir: existing folder for sources that must be downloaded whole; the caller that
             owns it removes it when the run ends.
 
     Raises:
@@ -93,7 +93,7 @@ def check_exists(media_url: str) -> None:
     """Find what can be found wrong with an address at once, without a network.
 
     Raises:
-        SourceError: no such file, a folder, an empty file, or a scheme that nobody serves.
+        SourceError: no such file, a folder, an empty file, or a scheme that is not served.
     """
     _backend(media_url)
     if BACKENDS[scheme_of(media_url)] == "local_file":

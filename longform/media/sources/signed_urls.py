@@ -28,7 +28,7 @@ from longform.params import FrozenModel
 MAX_ADDRESSES = 10_000  # entries, the least used go first; some 20 MB of signed URLs
 HASH_CHARACTERS = 16  # hex; 64 bits
 
-# A key of this process: nobody can try signatures against a hash that was stored.
+# A key of this process: signatures cannot be tried against a hash that was stored.
 _KEY = secrets.token_bytes(32)
 _SEAL = re.compile(rf"#sealed-[0-9a-f]{{{HASH_CHARACTERS}}}$")
 

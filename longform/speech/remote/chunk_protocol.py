@@ -17,13 +17,13 @@ from longform.errors import InvariantError, NotMediaError
 from longform.params import FrozenModel
 from longform.speech.engine import DecodeOptions, MicroResult
 
-CHUNK_FIELD = "longform_chunk"  # of the form: a `ChunkNote` as JSON
+CHUNK_FIELD = "longform_chunk"  # of the form: a `ChunkMetadata` as JSON
 ANSWER_FIELD = "longform"  # of the response: a `ChunkAnswer`
 MAX_CHUNK_SAMPLES = 30 * SAMPLE_RATE_HZ  # Whisper's window
 MAX_CHUNK_BYTES = MAX_CHUNK_SAMPLES * PCM_BYTES_PER_SAMPLE + 4_096  # and the head of a WAV file
 
 
-class ChunkNote(FrozenModel):
+class ChunkMetadata(FrozenModel):
     """What there is to know of a micro chunk beside its audio; positions on the timeline."""
 
     start_sample: int = Field(ge=0)
@@ -42,13 +42,13 @@ class ChunkAnswer(FrozenModel):
     votes: dict[str, float] = Field(default_factory=dict)
 
 
-def note_of(chunk: MicroChunk, options: DecodeOptions) -> ChunkNote:
+def note_of(chunk: MicroChunk, options: DecodeOptions) -> ChunkMetadata:
     """Return the note that goes with a chunk."""
     speech = tuple((span.start_sample, span.end_sample) for span in chunk.speech)
-    return ChunkNote(start_sample=chunk.span.start_sample, speech=speech, options=options)
+    return ChunkMetadata(start_sample=chunk.span.start_sample, speech=speech, options=options)
 
 
-def chunk_of(note: ChunkNote, pcm: Pcm) -> MicroChunk:
+def chunk_of(note: ChunkMetadata, pcm: Pcm) -> MicroChunk:
     """Return the chunk that a note and its audio describe.
 
     Raises:

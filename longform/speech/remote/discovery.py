@@ -10,7 +10,7 @@ from longform.speech.engine import RemoteService
 from longform.speech.remote.chunk_protocol import ANSWER_FIELD
 from longform.speech.remote.client import ServiceClient, service_url
 
-ATTEMPTS = 2  # somebody waits for the answer
+ATTEMPTS = 2  # the user waits for the answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from longform.speech.engine import (
     MicroResult,
     RemoteService,
 )
-from longform.speech.language import LanguageTrack
+from longform.speech.language import LanguageVotes
 from longform.speech.remote.chunk_protocol import (
     ANSWER_FIELD,
     CHUNK_FIELD,
@@ -174,7 +174,7 @@ def _asked(request: MicroRequest, options: DecodeOptions) -> DecodeOptions:
 
 
 def _settle(
-    track: LanguageTrack, chunk: MicroChunk, answer: ChunkAnswer
+    track: LanguageVotes, chunk: MicroChunk, answer: ChunkAnswer
 ) -> tuple[MicroResult, str]:
     """Let the stream decide on the language; return the result so far, and that language."""
     if not answer.votes:
