@@ -6,11 +6,8 @@ GPU declares its CPU under the name `GPU`.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
-
-import dask
 
 from infra.cluster_check import require_resources
 from infra.clusters.cluster_url import SETTING, ClusterUrl, cluster_url
@@ -18,32 +15,12 @@ from infra.clusters.dask_gateway import open_gateway
 from infra.clusters.kubernetes import open_kubernetes
 from infra.clusters.local import local_cluster, open_local, visible_gpus
 from infra.clusters.ssh import open_ssh
-from infra.clusters.workers import GPU, IO, SHORT_LOGS
+from infra.clusters.workers import GPU, IO
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
 
-# `tcp://`, `tls://` and the like: a scheduler that the operator runs.
 
-
-class ExistingCluster:
-    """A scheduler that the operator runs; entering gives its address, which a client takes."""
-
-    def __init__(self, address: str) -> None:
-        self.scheduler_address = address
-
-    def __enter__(self) -> str:
-        return self.scheduler_address
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the scheduler running: it is not ours."""
-
-
-def open_existing(place: ClusterUrl, settings: Settings) -> ExistingCluster:
+def open_existing(place: ClusterUrl, settings: Settings) -> AbstractContextManager[str]:
     """Use a scheduler as it is: its operator decides on its workers, and on their number.
 
     Raises:
@@ -53,14 +30,13 @@ def open_existing(place: ClusterUrl, settings: Settings) -> ExistingCluster:
         raise EnvironmentFaultError(
             f"{SETTING}={place.address} names no scheduler: tcp://host:8786"
         )
-    return ExistingCluster(place.address)
+    return nullcontext(place.address)
 
 
 __all__ = [
     "BACKENDS",
     "GPU",
     "IO",
-    "ExistingCluster",
     "chosen_backend",
     "local_cluster",
     "open_cluster",
@@ -93,7 +69,6 @@ def open_cluster(settings: Settings) -> AbstractContextManager[Any]:
         EnvironmentFaultError: the setting names no kind of cluster, or it cannot be opened.
     """
     place, backend = chosen_backend(settings)
-    dask.config.set(SHORT_LOGS)  # for the client that the flow is about to make, whatever it is
     return backend(place, settings)
 
 

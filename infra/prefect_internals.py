@@ -7,11 +7,13 @@ has changed it.
 import asyncio
 from typing import Any, cast
 
+import dask
 from distributed import Client, Future
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect_dask.task_runners import DaskTaskRunner, PrefectDaskFuture
 
+from infra.clusters.workers import SHORT_LOGS
 from longform.settings import Settings
 
 
@@ -24,7 +26,8 @@ def open_dask_client(settings: Settings) -> Client:
     assert context is not None, "only in a flow run"
     runner = cast(DaskTaskRunner, context.task_runner)
     runner.cluster_kwargs["settings"] = settings  # of this run: each has a runner of its own
-    return runner.client
+    with dask.config.set(SHORT_LOGS):  # for the client that is made here
+        return runner.client
 
 
 def dask_future(future: "PrefectFuture[Any]") -> Future:

@@ -58,7 +58,7 @@ def test_every_kind_of_cluster_offers_the_same(
     for name, value in (("ENGINE", "remote"), ("ENGINE_URL", "http://model:8000")):
         monkeypatch.setenv(f"LONGFORM_{name}", value)
     monkeypatch.setenv("LONGFORM_ENGINE_API_KEY", "k-of-mine")
-    with open_cluster() as cluster, Client(cluster, set_as_default=False) as client:
+    with open_cluster(Settings()) as cluster, Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(1, WORKER_TIMEOUT_SEC)
         slots = require_resources(client, slots=2)
         require_fit_workers(client, None)
@@ -82,7 +82,7 @@ def test_a_host_that_lets_nobody_in_is_one_clear_line(
     setting = sshd.cluster(known_hosts=str(tmp_path / "nothing"))
     monkeypatch.setenv("LONGFORM_CLUSTER", setting)
     with pytest.raises(EnvironmentFaultError, match="no cluster over SSH at") as caught:
-        open_cluster()
+        open_cluster(Settings())
     assert "\n" not in str(caught.value)
     assert "?python=" in str(caught.value)
 
@@ -108,7 +108,7 @@ def test_a_wrong_setting_says_what_to_write(
 ) -> None:
     """Nothing is contacted; the message names the setting, and never a password."""
     monkeypatch.setenv("LONGFORM_CLUSTER", setting)
-    with pytest.raises(EnvironmentFaultError, match=message) as caught, open_cluster():
+    with pytest.raises(EnvironmentFaultError, match=message) as caught, open_cluster(Settings()):
         pass
     assert "hunter2" not in str(caught.value)
 
@@ -133,7 +133,7 @@ def test_a_missing_library_is_named_with_the_command(
 
     monkeypatch.setattr("infra.clusters.cluster_url.import_module", missing)
     monkeypatch.setenv("LONGFORM_CLUSTER", setting)
-    with pytest.raises(EnvironmentFaultError) as caught, open_cluster():
+    with pytest.raises(EnvironmentFaultError) as caught, open_cluster(Settings()):
         pass
     assert extra in str(caught.value)
 
