@@ -17,6 +17,7 @@ from rich.table import Table
 
 from cli import completion
 from longform.errors import LongformError
+from longform.extras import install_hint
 from longform.net.policy import redact, scheme_of
 from longform.settings import Settings
 from longform.storage.store_errors import EXTRAS
@@ -158,9 +159,7 @@ def _object_stores(settings: Settings, model: str) -> Check:
     needed = {scheme_of(url) for url in (settings.chunk_store_url, settings.work_store_url)}
     if broken := sorted(needed.intersection(missing)):
         extra = ",".join(EXTRAS[name] for name in broken)
-        return Check(
-            "object stores", "fail", f"no {broken[0]}://", f"pip install 'longform[{extra}]'"
-        )
+        return Check("object stores", "fail", f"no {broken[0]}://", install_hint(extra))
     return Check("object stores", "ok", found)
 
 
@@ -182,7 +181,7 @@ def _gpu(settings: Settings, model: str) -> Check:
     found = f"{num_gpus} ({driver or 'no nvidia-smi'})"
     if _has_cublas():
         return Check("GPU", "ok", found)
-    return Check("GPU", "fail", f"{found}, no {CUBLAS}", "pip install 'longform[gpu]'")
+    return Check("GPU", "fail", f"{found}, no {CUBLAS}", install_hint("gpu"))
 
 
 def _has_cublas() -> bool:

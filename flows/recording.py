@@ -69,7 +69,7 @@ async def transcribe_recording(
             load_diarizer(settings)  # its models are missing now or never
         source = await open_source(media_url, policy, run.scratch.local_dir)
         ending.callback(discard_blocks, policy.block_dir, source.blocks)
-        media = await probe(source, policy, settings.ffmpeg, params.audio_stream)
+        media = await probe(source, policy, params.audio_stream)
         progress.expect(None, media.num_samples_estimate)
         recording = RecordingRun(
             run_id=run.run_id,

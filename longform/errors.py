@@ -1,70 +1,8 @@
 """Every error longform raises on purpose, split by what the caller does about it.
 
-LongformError
-├── RetryableError              wait a little and try again
-│   ├── SourceUnavailableError      the source cannot be reached or read just now
-│   │   ├── NameNotResolvedError        its name has no address
-│   │   ├── ServerUnreachableError      the connection was refused, or there is no way to it
-│   │   ├── ServerNotAnsweringError     no answer to the attempt to connect
-│   │   ├── ConnectionCutError          closed in the middle of an answer
-│   │   ├── MalformedAnswerError        what came is not HTTP
-│   │   ├── ServerFailingError          5xx, 408, 425
-│   │   ├── WrongRangeError             other bytes than were asked for
-│   │   ├── RangesWithdrawnError        the whole file, where ranges were served before
-│   │   ├── EncodedAnswerError          compressed, though plain bytes were asked for
-│   │   ├── RedirectExpiredError        the place that a redirect led to is gone
-│   │   └── FileUnreadableError         an error of the disk or the share below it
-│   ├── SourceThrottledError        the source asks for fewer requests
-│   │   ├── TooManyRequestsError        429
-│   │   └── ServerOverloadedError       503
-│   ├── SourceStalledError          no bytes, or too few, for too long
-│   │   ├── SourceSilentError           not one byte
-│   │   ├── SourceTooSlowError          bytes, but under the rate floor
-│   │   └── SourceUnreliableError       failing tries have cost more time than the bytes are worth
-│   ├── WebhookUnavailableError     the receiver of a webhook fails just now
-│   ├── DecodeInterruptedError      the decoder ended before its input did
-│   ├── EngineUnavailableError      the speech engine failed on this attempt
-│   ├── ApiUnavailableError         the Prefect API told a worker that it cannot answer just now
-│   └── ClusterLostError            the Dask scheduler, or the last of its workers, is gone
-├── InputError                  fix the input, the parameters or the machine
-│   ├── SourceError                 the recording cannot be used as it is
-│   │   ├── SourceRefusedError          it may not be opened
-│   │   │   ├── AddressInvalidError         no address at all
-│   │   │   ├── AddressDeniedError          our own address policy
-│   │   │   ├── SchemeRefusedError          a kind of address that is not opened
-│   │   │   ├── RedirectLoopError           too many redirects
-│   │   │   ├── CertificateInvalidError     TLS: not the server that it says it is
-│   │   │   ├── AccessDeniedError           401, 402, 403, 407, 451; permissions of a file
-│   │   │   ├── UnusableAnswerError         any other status
-│   │   │   └── NotRegularFileError         a pipe, a device, a path that cannot be looked at
-│   │   ├── SourceExpiredError          a signed link ran out, or its signature was not kept
-│   │   ├── SourceNotFoundError         nothing is there
-│   │   │   ├── SourceMissingError          404, no such file
-│   │   │   └── SourceGoneError             410: gone for good
-│   │   ├── SourceChangedError          the bytes changed while they were read
-│   │   │   ├── SourceReplacedError         another ETag, date or file
-│   │   │   ├── SourceResizedError          another length
-│   │   │   └── ContentChangedError         other bytes, though the server says nothing of it
-│   │   ├── SourceTooLargeError         over the limit of bytes or of duration
-│   │   ├── RangesUnsupportedError      `require_range` is set and the server has none
-│   │   ├── NotMediaError               text, or in no format ffmpeg knows
-│   │   │   ├── EmptySourceError            no byte at all
-│   │   │   └── FolderError                 a folder and not a recording
-│   │   ├── NoAudioError                media without an audio stream
-│   │   └── TruncatedMediaError         less audio than the container promises
-│   ├── ParameterError              a parameter is out of bounds or contradicts another
-│   │   ├── UnknownModelError           no such model name, path or repository
-│   │   └── ServiceRefusedError         a model service does not take this request
-│   ├── WebhookRefusedError         a webhook cannot be delivered as it is set up
-│   ├── OutputError                 the transcript cannot be written where it should go
-│   ├── WeightsError                weights are missing, damaged or not the ones pinned
-│   ├── EnvironmentFaultError       ffmpeg, cluster resources or server are missing
-│   └── ChunkQuarantinedError       a chunk kills the worker process that computes it
-├── IncompleteTranscriptError   some chunks failed for good; the rest is written
-├── BatchFailedError            not one file of a bulk run came through
-└── InvariantError              a law of ours was broken: report a bug
-
-What each leaf says, its cause and its remedy are in docs/failures.md.
+`RetryableError`: wait a little and try again. `InputError`: fix the input, the parameters or the
+machine. `InvariantError`: report a bug. What each leaf says, its cause and its remedy are in
+docs/failures.md.
 """
 
 

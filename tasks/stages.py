@@ -61,11 +61,9 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
 
 
 @task(name="probe", task_run_name="probe {source.name}", cache_policy=NO_CACHE)
-async def probe(
-    source: Source, policy: SourcePolicy, ffmpeg: str | None, audio_stream: int | None
-) -> Media:
+async def probe(source: Source, policy: SourcePolicy, audio_stream: int | None) -> Media:
     """Read container, streams, duration and access mode."""
-    return await media_probe.probe(source, policy, ffmpeg, audio_stream)
+    return await media_probe.probe(source, policy, audio_stream)
 
 
 @task(name="engine_choice", task_run_name="engine_choice {params.model}", cache_policy=NO_CACHE)

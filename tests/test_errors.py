@@ -84,21 +84,6 @@ def test_the_document_says_what_is_retried() -> None:
         assert said == ("retried" if retried else "final"), name
 
 
-def test_the_drawn_tree_is_the_real_one() -> None:
-    """The tree at the top of errors.py names every class under its parent."""
-    parents: list[str] = []
-    drawn = {}
-    for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"([│ ├└─]*)(\w+Error)\b", line)
-        if found is None:
-            continue
-        depth = len(found[1]) // 4
-        parents[depth:] = [found[2]]
-        drawn[found[2]] = parents[depth - 1] if depth else "Exception"
-    real = {name: kind.__mro__[1].__name__ for name, kind in _classes().items()}
-    assert drawn == real
-
-
 def test_reasons_why_media_cannot_be_read_are_many_and_told_apart() -> None:
     """At least 20 leaves concern sources; retryable ones apart from final ones."""
     media = {

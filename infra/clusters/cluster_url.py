@@ -1,8 +1,6 @@
 """`ClusterUrl`: what the one setting LONGFORM_CLUSTER says, taken apart."""
 
 from collections.abc import Collection, Mapping
-from importlib import import_module
-from types import ModuleType
 from urllib.parse import parse_qsl, urlsplit
 
 from longform.errors import EnvironmentFaultError
@@ -78,21 +76,3 @@ def cluster_url(setting: str) -> ClusterUrl:
         path=parts.path.strip("/"),
         options=options,
     )
-
-
-# Optional libraries of cluster backends: there, or one line that says how to get them.
-
-
-def require_extra(module: str, extra: str) -> ModuleType:
-    """Import a library that only one kind of cluster needs.
-
-    Raises:
-        EnvironmentFaultError: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise EnvironmentFaultError(
-            f"this kind of cluster needs {module.partition('.')[0]}: "
-            f"pip install -c constraints.txt 'longform[{extra}]'"
-        ) from error

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from infra.clusters.cluster_url import ClusterUrl, require_extra
+from infra.clusters.cluster_url import ClusterUrl
 from infra.clusters.workers import DASK_ENVIRONMENT, adapt, first_workers, remote_environment
 from longform.errors import EnvironmentFaultError
+from longform.extras import require_extra
 from longform.settings import Settings
 
 OPTIONS = ("cluster", "proxy", "auth")
@@ -28,7 +29,7 @@ def open_gateway(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
     Raises:
         EnvironmentFaultError: dask-gateway is missing, or the gateway gives no cluster.
     """
-    library = require_extra("dask_gateway", "gateway")
+    library = require_extra("dask_gateway", "this kind of cluster", "gateway")
     place.require_options(OPTIONS)
     url = f"{place.scheme.removeprefix('gateway+')}://{place.hosts}/{place.path}".rstrip("/")
     options = {"proxy_address": place.options.get("proxy"), "auth": place.options.get("auth")}
@@ -49,7 +50,7 @@ def open_gateway(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
 
 
 def _failures(library: Any) -> tuple[type[Exception], ...]:
-    transport = require_extra("aiohttp", "gateway").ClientError
+    transport = require_extra("aiohttp", "this kind of cluster", "gateway").ClientError
     refused = (library.GatewayClusterError, library.GatewayServerError)
     return (OSError, ValueError, transport, *refused)
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-from infra.clusters.cluster_url import SETTING, ClusterUrl, require_extra
+from infra.clusters.cluster_url import SETTING, ClusterUrl
 from infra.clusters.kubernetes_spec import DaskClusterPlan
 from infra.clusters.workers import adapt, first_workers
 from longform.errors import EnvironmentFaultError
+from longform.extras import require_extra
 from longform.settings import Settings
 
 OPTIONS = ("image", "secret", "claim", "gpus", "cpus", "memory")
@@ -27,7 +28,8 @@ def open_kubernetes(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
         EnvironmentFaultError: dask-kubernetes is missing, no cluster can be reached, or the
             operator does not answer.
     """
-    library = require_extra("dask_kubernetes.operator.kubecluster.kubecluster", "kubernetes")
+    module = "dask_kubernetes.operator.kubecluster.kubecluster"
+    library = require_extra(module, "this kind of cluster", "kubernetes")
     place.require_options(OPTIONS)
     wanted = _arguments(place, settings)
     mode = library.CreateMode[wanted.pop("create_mode")]
@@ -45,8 +47,8 @@ def open_kubernetes(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    ours = require_extra("dask_kubernetes.exceptions", "kubernetes")
-    api = require_extra("kr8s", "kubernetes")
+    ours = require_extra("dask_kubernetes.exceptions", "this kind of cluster", "kubernetes")
+    api = require_extra("kr8s", "this kind of cluster", "kubernetes")
     return (
         *(OSError, RuntimeError, ValueError),
         *(ours.ValidationError, ours.SchedulerStartupError, ours.CrashLoopBackOffError),

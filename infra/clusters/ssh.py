@@ -9,9 +9,10 @@ import dask
 from distributed import SpecCluster
 from distributed.deploy.ssh import Scheduler, Worker
 
-from infra.clusters.cluster_url import SETTING, ClusterUrl, require_extra
+from infra.clusters.cluster_url import SETTING, ClusterUrl
 from infra.clusters.workers import DASK_CONFIG, RESOURCES, num_threads, remote_environment
 from longform.errors import EnvironmentFaultError
+from longform.extras import require_extra
 from longform.params import FrozenModel
 from longform.settings import Settings
 
@@ -33,7 +34,7 @@ def open_ssh(place: ClusterUrl, settings: Settings) -> SpecCluster:
     Raises:
         EnvironmentFaultError: asyncssh is missing, or a host does not take part.
     """
-    asyncssh = require_extra("asyncssh", "ssh")
+    asyncssh = require_extra("asyncssh", "this kind of cluster", "ssh")
     place.require_options(OPTIONS)
     with dask.config.set(DASK_CONFIG):
         try:

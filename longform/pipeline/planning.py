@@ -224,7 +224,7 @@ async def open_recording(
     """Open and probe a recording under the operator's rules."""
     policy = source_policy(settings)
     source = await open_source(media_url, policy, scratch_dir)
-    media = await probe(source, policy, settings.ffmpeg, audio_stream)
+    media = await probe(source, policy, audio_stream)
     return Recording(source=source, media=media, policy=policy, ffmpeg=settings.ffmpeg)
 
 

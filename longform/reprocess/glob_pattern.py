@@ -4,7 +4,8 @@ import asyncio
 import re
 from pathlib import PurePosixPath
 
-from longform.errors import EnvironmentFaultError, ParameterError
+from longform.errors import ParameterError
+from longform.extras import missing_extra
 from longform.media.sources.local_file import local_path, portable_address
 from longform.net.policy import redact, scheme_of
 from longform.reprocess.documents import LOCAL, STORES, FetchContext, require_scheme
@@ -44,10 +45,7 @@ class GlobPattern:
             found = store.glob(path, detail=True)
         except ImportError as error:
             extra = EXTRAS.get(scheme_of(pattern), "")
-            raise EnvironmentFaultError(
-                f"{scheme_of(pattern)}:// needs a package that is not installed: "
-                f"pip install 'longform[{extra}]'"
-            ) from error
+            raise missing_extra(f"{scheme_of(pattern)}://", extra) from error
         except store_errors() as error:
             if isinstance(error, ValueError):
                 raise ParameterError(f"{redact(pattern)} is no pattern: {error}") from error

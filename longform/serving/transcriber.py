@@ -81,7 +81,7 @@ class Transcriber:
         name = shown_name(upload.name) if upload.name else UNNAMED
         source = await _open_file(upload, name, self._policy)
         try:
-            media = await probe(source, self._policy, self._ffmpeg)
+            media = await probe(source, self._policy)
         except BaseException:
             gateway.forget(source, self._policy)
             raise

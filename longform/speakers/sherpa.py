@@ -18,6 +18,7 @@ from pathlib import Path
 
 from longform.audio import SAMPLE_RATE_HZ, Span, to_samples
 from longform.errors import EngineUnavailableError, EnvironmentFaultError, WeightsError
+from longform.extras import missing_extra
 from longform.media.decode.sandbox import child
 from longform.params import DiarizeParams
 from longform.settings import Settings
@@ -63,7 +64,7 @@ class SherpaDiarizer:
             WeightsError: a model is missing, or not one that sherpa-onnx can use.
         """
         if find_spec("sherpa_onnx") is None:
-            raise EnvironmentFaultError("diarize: pip install longform[diarize]")
+            raise missing_extra("diarize", "diarize")
         if settings.segmentation_model is None or settings.embedding_model is None:
             raise EnvironmentFaultError(
                 "diarize: set LONGFORM_SEGMENTATION_MODEL and LONGFORM_EMBEDDING_MODEL to ONNX "

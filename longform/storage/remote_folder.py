@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from longform.errors import OutputError
+from longform.extras import install_hint
 from longform.net.policy import redact, scheme_of
 from longform.storage.store_errors import EXTRAS, store_errors
 
@@ -53,7 +54,7 @@ class RemoteFolder:
             get_filesystem_class(scheme)
         except ImportError as error:
             extra = EXTRAS.get(scheme)
-            hint = f"pip install longform[{extra}]" if extra else _one_line(error)
+            hint = install_hint(extra) if extra else _one_line(error)
             raise OutputError(f"cannot write to {redact(self.url)}: {hint}") from error
         except ValueError as error:
             message = f"cannot write to {redact(self.url)}: no kind of store is named {scheme!r}"

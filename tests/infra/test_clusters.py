@@ -131,7 +131,7 @@ def test_a_missing_library_is_named_with_the_command(
             raise ModuleNotFoundError(name=module)
         return real(name)
 
-    monkeypatch.setattr("infra.clusters.cluster_url.import_module", missing)
+    monkeypatch.setattr("longform.extras.import_module", missing)
     monkeypatch.setenv("LONGFORM_CLUSTER", setting)
     with pytest.raises(EnvironmentFaultError) as caught, open_cluster(Settings()):
         pass

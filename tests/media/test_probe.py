@@ -39,7 +39,7 @@ PICTURE = ("-f", "lavfi", "-i", "testsrc=size=64x48:rate=5:duration=2")
 async def look(path: Path | str, policy: SourcePolicy, audio_stream: int | None = None) -> Media:
     """Open and probe."""
     source = await open_source(str(path), policy, Path())
-    return await probe(source, policy, None, audio_stream)
+    return await probe(source, policy, audio_stream)
 
 
 async def test_what_a_recording_says_of_itself(policy: SourcePolicy, tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_a_store_without_its_package(monkeypatch: pytest.MonkeyPatch, url: str, 
         raise ImportError("Install it")
 
     monkeypatch.setattr("fsspec.get_filesystem_class", missing)
-    with pytest.raises(OutputError, match=rf"pip install longform\[{extra}\]"):
+    with pytest.raises(OutputError, match=rf"pip install 'longform\[{extra}\]'"):
         check_writable(url)
 
 

@@ -256,7 +256,6 @@ LATEST_START_SEC = 3_600  # seconds; audio that begins later begins at once, wit
 async def probe(
     source: Source,
     policy: SourcePolicy,
-    ffmpeg: str | None = None,
     audio_stream: int | None = None,
 ) -> Media:
     """Read container, streams and duration, and choose how the audio is to be read.
@@ -264,7 +263,6 @@ async def probe(
     Args:
         source: what to look at.
         policy: its limits.
-        ffmpeg: unused by this implementation, which asks libavformat through PyAV.
         audio_stream: which audio stream, from 0; None takes the default one, else the first.
 
     Raises:

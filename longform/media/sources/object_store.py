@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from longform.errors import (
-    EnvironmentFaultError,
     NotMediaError,
     SourceChangedError,
     SourceUnavailableError,
 )
+from longform.extras import missing_extra
 from longform.media.model import Source
 from longform.media.sources import signed_urls
 from longform.media.sources.fingerprint import pinned, validator
@@ -122,6 +122,4 @@ def _client(url: str, policy: SourcePolicy) -> ObjectClient:
         return cast("ObjectClient", kind(url, policy))
     except ImportError as error:
         extra = EXTRAS.get(scheme, scheme)
-        raise EnvironmentFaultError(
-            f"{scheme}:// needs a package that is not installed: pip install 'longform[{extra}]'"
-        ) from error
+        raise missing_extra(f"{scheme}://", extra) from error

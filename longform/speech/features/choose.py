@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from longform.errors import EnvironmentFaultError
+from longform.extras import install_hint
 from longform.speech.features.protocol import Features
 
 
@@ -26,7 +27,7 @@ def choose_features(wanted: str, device: str, extractor: Any) -> Features:
         return NumpyFeatures(extractor)
     if find_spec("torch") is None:
         raise EnvironmentFaultError(
-            "features: torch is not installed: pip install longform[gpu], or set "
+            f"features: torch is not installed: {install_hint('gpu')}, or set "
             "LONGFORM_FEATURES=numpy"
         )
     from longform.speech.features.torch_features import TorchFeatures
