@@ -19,7 +19,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Crashed
 
 from flows.api_outage import best_effort
-from longform.runs.history import dead_runs, forget_run
+from longform.runs.history import bury_run, dead_runs
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ async def _close_dead(home: Path, run_id: str) -> None:
                 logger.info("closing %s: its process is gone", run.name)
                 asked = run.state.type is StateType.CANCELLING
                 await _close_run(api, run.id, cancelled=asked)
-    await asyncio.to_thread(forget_run, home, run_id)
+    await asyncio.to_thread(bury_run, home, run_id)
 
 
 async def _close_below(api: PrefectClient, flow_run_id: str, *, cancelled: bool) -> None:

@@ -1,8 +1,8 @@
 """The frame of a flow run: what it works with, and that it ends in order, whatever happens.
 
-`managed_run` is all of it. A run is noted, so that another process can close it where this one is
-killed. One that is cancelled in the UI, through the API or by SIGTERM ends its work on the cluster
-and leaves nothing open. What it has on disk only while it lasts is removed.
+`managed_run` is all of it. A run is recorded first, so that another process can close it where this
+one is killed. One that is cancelled in the UI, through the API or by SIGTERM ends its work on the
+cluster and leaves nothing open. What it has on disk only while it lasts is removed.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from longform.media.model import source_policy
 from longform.media.spool import RunScratch, open_scratch
 from longform.net.policy import SourcePolicy
 from longform.pipeline.chunk_cache import ChunkStore
-from longform.runs.history import RunRecorder, noted, recorded_run
+from longform.runs.history import RunRecorder, recorded_run
 from longform.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -99,14 +99,13 @@ async def managed_run(
         _without_error_where_cancelled(ending),
         _closing_dead_runs(home),
         cancelled_by_sigterm(),
-        _noted(home, run_id),
+        recorded_run(home, run_id, flow_name, title, progress.run_url) as record,
         _closing_what_is_open(run_id, ending),
         _cancelled_from_outside(run_id, ending),
     ):
         settings = await load_settings()
         async with (
             progress,
-            recorded_run(home, run_id, flow_name, title, progress.run_url) as record,
             open_scratch(settings) as scratch,
             RunCluster(run_id, settings) as cluster,
         ):
@@ -144,12 +143,6 @@ async def _closing_dead_runs(home: Path) -> AsyncIterator[None]:
         yield
     finally:
         await end([closing])
-
-
-@asynccontextmanager
-async def _noted(home: Path, run_id: str) -> AsyncIterator[None]:
-    with noted(home, run_id):
-        yield
 
 
 @asynccontextmanager

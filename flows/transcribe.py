@@ -60,8 +60,8 @@ async def transcribe(
             media_url, params, run, use_cache=use_cache, with_page="html" in output_formats
         )
         output = await write_outputs(done.output, output_formats, run.output_target(output_dir))
-        run.record.finish(output)
         await best_effort(lambda: publish_summary(output, done.outcomes))
+        run.record.finish(output)
         progress.stage("done")
         return ended(conclude(output, done.outcomes, params))
     return cast("TranscribeOutput", cancelled())

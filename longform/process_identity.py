@@ -42,6 +42,14 @@ class ProcessIdentity(BaseModel):
         """Whether the process is known to have ended; never known of another machine's."""
         return self.is_here and process_start(self.pid) != self.process_start
 
+    @property
+    def is_of_earlier_boot(self) -> bool:
+        """Whether a host of that name was started anew since; two of one name look alike."""
+        (host, _, rest), (here, _, now) = (
+            name.partition(" ") for name in (self.machine, this_machine())
+        )
+        return host == here and rest.partition(" ")[0] != now.partition(" ")[0]
+
 
 @cache
 def this_machine() -> str:

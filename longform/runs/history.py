@@ -1,32 +1,30 @@
 """Records of runs: what was transcribed, how it ended and where its files are.
 
-One small JSON file for each run in `home/runs`, written when it starts and when it ends, so that
-runs can be listed without a server. They hold no secret: addresses are redacted.
+One small JSON file for each run in `home/runs`, written before anything else and when the run
+ends, so that runs can be listed without a server, and those of killed processes are found. They
+hold no secret: addresses are redacted.
 """
 
 import asyncio
-import os
-import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from hashlib import sha256
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
-from longform.errors import LongformError
+from longform.errors import LongformError, OutputError
 from longform.net.policy import redact, shown_name
 from longform.params import FrozenModel
-from longform.process_identity import process_start, this_machine
+from longform.process_identity import ProcessIdentity
+from longform.storage.local_folder import LocalFolder
 from longform.transcript.output import ShownText, TranscribeOutput
 
 RunState = Literal[
     "running", "complete", "complete_with_damage", "incomplete", "failed", "stopped", "killed"
 ]
-DRAFT = ".tmp"  # what a process writes before it takes the place of the record
 MAX_RECORDS = 1_000  # the oldest go first; some 2 KB each
 
 
@@ -43,7 +41,7 @@ class RunFigures(FrozenModel):
     failed_sec: float
 
 
-class RunRecord(FrozenModel):
+class RunRecord(ProcessIdentity):
     """One run. `started_at_unix_sec` and `ended_at_unix_sec` are Unix time in seconds."""
 
     run_id: str
@@ -57,14 +55,15 @@ class RunRecord(FrozenModel):
     files: tuple[str, ...] = ()
     error: str = ""
     run_url: str = ""
-    machine: str
-    pid: int
-    process_start: str
+
+    @property
+    def file_name(self) -> str:
+        """Name of its file; names of later runs come later in order."""
+        return f"{int(self.started_at_unix_sec):012d}-{self.run_id}.json"
 
     def as_it_is(self) -> "RunRecord":
         """Return the record; a run whose process has gone without a word was killed."""
-        is_here = self.state == "running" and self.machine == this_machine()
-        if is_here and process_start(self.pid) != self.process_start:
+        if self.state == "running" and (self.is_gone or self.is_of_earlier_boot):
             return self.model_copy(update={"state": "killed"})
         return self
 
@@ -73,7 +72,7 @@ class RunRecorder:
     """Keeps the record of one run up to date; a home that cannot be written fails no run."""
 
     def __init__(self, home: Path, record: RunRecord) -> None:
-        self._folder = records_folder(home)
+        self._home = home
         self.record = record
 
     def finish(self, output: TranscribeOutput) -> None:
@@ -88,12 +87,8 @@ class RunRecorder:
     def update(self, **changes: object) -> None:
         """Change fields of the record, and write it."""
         self.record = self.record.model_copy(update=changes)
-        path = self._folder / f"{int(self.record.started_at_unix_sec):012d}-{self.record.run_id}"
-        draft = path.with_suffix(f".{os.getpid()}{DRAFT}")
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            draft.write_text(self.record.model_dump_json())
-            draft.replace(path.with_suffix(".json"))
+        with suppress(OutputError):
+            write_record(self._home, self.record)
 
 
 @asynccontextmanager
@@ -106,7 +101,7 @@ async def recorded_run(
     """
     recorder = RunRecorder(
         home,
-        RunRecord(
+        RunRecord.of_this_process(
             run_id=run_id,
             flow=flow,
             source_name=shown_name(media_url),
@@ -114,14 +109,11 @@ async def recorded_run(
             state="running",
             started_at_unix_sec=time.time(),
             run_url=run_url,
-            machine=this_machine(),
-            pid=os.getpid(),
-            process_start=process_start(os.getpid()) or "",
         ),
     )
     recorder.update()
     try:
-        _prune(records_folder(home))
+        _prune(home)
         yield recorder
     except BaseException as error:
         stopped = isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit)
@@ -155,12 +147,34 @@ def run_figures(output: TranscribeOutput) -> RunFigures:
 
 def read_records(home: Path) -> list[RunRecord]:
     """Return the records that can be read, the newest first."""
-    records = []
-    for path in sorted(records_folder(home).glob("*.json"), reverse=True):
-        # Of another version, or being replaced: a list of runs must not fail for one of them.
-        with suppress(OSError, ValidationError):
-            records.append(RunRecord.model_validate_json(path.read_bytes()).as_it_is())
-    return records
+    return [record.as_it_is() for record in _stored(home)]
+
+
+def dead_runs(home: Path) -> list[str]:
+    """Return the ids of runs that are said to run, and whose process on this machine is gone."""
+    return [
+        record.run_id
+        for record in _stored(home)
+        if record.state == "running" and record.as_it_is().state == "killed"
+    ]
+
+
+def bury_run(home: Path, run_id: str) -> None:
+    """Write into the record of a dead run that it was killed, so that it is found no more."""
+    for record in _stored(home):
+        if record.run_id == run_id:
+            with suppress(OutputError):
+                write_record(home, record.as_it_is())
+
+
+def write_record(home: Path, record: RunRecord) -> None:
+    """Write the record of a run, in the place of an older one.
+
+    Raises:
+        OutputError: the home cannot be written.
+    """
+    content = record.model_dump_json().encode()
+    LocalFolder(records_folder(home)).write(record.file_name, content)
 
 
 def records_folder(home: Path) -> Path:
@@ -168,78 +182,17 @@ def records_folder(home: Path) -> Path:
     return home.absolute() / "runs"
 
 
-def _prune(folder: Path) -> None:
-    """Remove the oldest records, and what processes were writing when they were killed."""
-    for path in (*sorted(folder.glob("*.json"))[:-MAX_RECORDS], *_left_drafts(folder)):
-        with suppress(OSError):
-            path.unlink()
+def _stored(home: Path) -> Iterator[RunRecord]:
+    """Yield the records as they were written, the newest first."""
+    for path in sorted(records_folder(home).glob("*.json"), reverse=True):
+        # Of another version, or being replaced: a list of runs must not fail for one of them.
+        with suppress(OSError, ValidationError):
+            yield RunRecord.model_validate_json(path.read_bytes())
 
 
-def _left_drafts(folder: Path) -> Iterator[Path]:
-    for path in folder.glob(f"*{DRAFT}"):
-        pid = path.stem.rpartition(".")[2]
-        if pid.isdecimal() and process_start(int(pid)) is None:
-            yield path
-
-
-# Notes of which process carries out which run, so that runs of dead processes can be found.
-#
-# One empty file per run, on the machine that carries it out; its name says everything, so that it
-# is there whole or not at all. It is removed when the run ends. A process that is killed leaves its
-# note, and the next run on that machine finds the process gone.
-
-
-_NOTE = re.compile(
-    r"(?P<run>[0-9a-f-]{36})\.(?P<host>[0-9a-f]{16})\.(?P<boot>[0-9a-f]{16})"
-    r"\.(?P<pid>[0-9]+)\.(?P<start>[0-9]+)"
-)
-
-
-@contextmanager
-def noted(home: Path, run_id: str) -> Iterator[None]:
-    """Keep a note of this process while it carries out a run (a UUID)."""
-    host, boot = _machine()
-    start = process_start(os.getpid()) or 0
-    note = _folder(home) / f"{run_id}.{host}.{boot}.{os.getpid()}.{start}"
-    with suppress(OSError):  # a run does not fail for want of a note
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.touch()
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            note.unlink()
-
-
-def dead_runs(home: Path) -> list[str]:
-    """Return the runs of this machine whose processes are gone, by their ids."""
-    notes = (_NOTE.fullmatch(path.name) for path in sorted(_folder(home).glob("*")))
-    return [note["run"] for note in notes if note is not None and _is_dead(note)]
-
-
-def forget_run(home: Path, run_id: str) -> None:
-    """Remove the notes of a run."""
-    for path in _folder(home).glob(f"{run_id}.*"):
-        with suppress(OSError):
-            path.unlink()
-
-
-def _is_dead(note: re.Match[str]) -> bool:
-    """Tell whether a process has ended, or its machine was started anew since."""
-    host, boot = _machine()
-    if note["host"] != host:
-        return False  # of a machine that shares the folder
-    return note["boot"] != boot or process_start(int(note["pid"])) != note["start"]
-
-
-def _machine() -> tuple[str, str]:
-    host, _, rest = this_machine().partition(" ")
-    return _digest(host), _digest(rest.split(" ")[0])
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
-
-
-def _folder(home: Path) -> Path:
-    return home.absolute() / "running"
+def _prune(home: Path) -> None:
+    """Remove the oldest records, but for those of runs that go on."""
+    for record in [*_stored(home)][MAX_RECORDS:]:
+        if record.as_it_is().state != "running":
+            with suppress(OSError):
+                (records_folder(home) / record.file_name).unlink()

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from infra.prefect_api import ServerAddress
+from longform.runs.history import dead_runs
 from tests.cli.conftest import PATIENCE_SEC, clean_environment
 from tests.conftest import WELCOME
 from tests.support.prefect_reads import ask_server
@@ -158,5 +159,5 @@ def test_a_run_is_stopped(laptop: Laptop, tmp_path: Path, how: str) -> None:
     assert laptop.state(run_id) == "CANCELLED", laptop.printed()
     home = tmp_path / "longform-home"
     left = [path for path in home.rglob("*") if path.is_file() and path.suffix != ".json"]
-    assert [*left, *(home / "running").iterdir()] == [], laptop.printed()
+    assert [*left, *dead_runs(home)] == [], laptop.printed()
     assert laptop.open_runs() == []

@@ -1,7 +1,6 @@
 """Records of runs: however a run ends, its record says so, and holds no secret."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from longform.errors import SourceMissingError
 from longform.runs import history
 from longform.runs.history import read_records, recorded_run, records_folder
+from longform.storage.temp_files import temp_name
 from tests.support.transcripts import output_of, segment_of
 
 SIGNED = "https://me:HUSH@example.org/talk.mp3?sig=HUSH"
@@ -61,14 +61,16 @@ async def test_a_process_that_is_gone_was_killed(tmp_path: Path) -> None:
 
 
 async def test_what_a_killed_process_was_writing_goes(tmp_path: Path) -> None:
-    """The next run removes it; what a living process is writing stays."""
+    """Half a record of a dead process is removed by the next write of it, and is never listed."""
     folder = records_folder(tmp_path)
-    folder.mkdir()
-    gone, living = folder / f"1-a.{2**22 + 1}.tmp", folder / f"1-b.{os.getppid()}.tmp"
-    gone.touch()
-    living.touch()
-    async with recorded_run(tmp_path, "id-1", "transcribe", SIGNED, ""):
-        assert list(folder.glob("*.tmp")) == [living]
+    async with recorded_run(tmp_path, "id-1", "transcribe", SIGNED, "") as recorder:
+        [path] = folder.iterdir()
+        *writer, _, _, number = temp_name(path.name).split("-")
+        left = folder / "-".join((*writer, str(2**22 + 1), "1", number))
+        left.write_text("{")
+        recorder.update(error="")
+        assert not left.exists()
+        assert len(read_records(tmp_path)) == 1
 
 
 async def test_a_home_that_cannot_be_written_fails_no_run(tmp_path: Path) -> None:
