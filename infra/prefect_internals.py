@@ -1,7 +1,7 @@
 """What longform uses of Prefect and prefect-dask beyond what their documentation promises.
 
-All of it stands here, and `tests/internals/test_prefect.py` says what has gone when a new version
-has changed it.
+All of it stands here, and `tests/internals/test_internals_prefect.py` says what has gone when a
+new version has changed it.
 """
 
 import asyncio

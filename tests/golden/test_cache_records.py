@@ -24,6 +24,7 @@ from longform.storage.records import RecordStore
 from longform.transcript.segment import ChunkResult, ChunkStats, Interval, Segment, Word
 
 KEY = "0123456789abcdef" * 4
+OLD_STORE = Path(__file__).parent / "old_store"  # as the code wrote it before kinds were named
 
 RECORDING = Recording(
     source=Source(
@@ -181,3 +182,12 @@ def test_a_renamed_class_reads_what_the_old_one_wrote(
     found = RecordStore(str(tmp_path / folder), renamed, kind).get(KEY)
     assert found is not None
     assert found.model_dump() == record.model_dump()
+
+
+def test_the_store_of_an_earlier_version_is_read() -> None:
+    """Files that the code before this layout has written are read as what was stored."""
+    root = str(OLD_STORE)
+    assert ChunkStore(root).get(KEY) == RESULT
+    assert plan_store(root).get(KEY) == PLAN
+    assert RecordStore(f"{root}/speakers", SpeakerTurns, "SpeakerTurns").get(KEY) == TURNS
+    assert RecordStore(f"{root}/{DEATHS}", ChunkDeaths, "ChunkDeaths").get(KEY) == DIED
