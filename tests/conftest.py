@@ -2,15 +2,15 @@
 
 import atexit
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from infra.prefect_api import ServerAddress
-from infra.prefect_server import ensure_server, stop_server
+from infra.prefect_server import ensure_server
+from tests.support.leftovers import SESSION_MARK, mark_run, started_by_this_run, stop
 from tests.support.s3_server import S3Habits, S3Server, s3_server
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
@@ -20,16 +20,24 @@ WELCOME = REPO_ROOT / "examples" / "welcome.flac"
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# Prefect sends its last records when the interpreter exits, and waits a minute for a server
-# that has gone. What is registered here, before anybody imports Prefect, ends after that.
-_at_exit = ExitStack()
-atexit.register(_at_exit.close)
+# Servers of a session outlive its test processes: Prefect sends its last records when an
+# interpreter exits, and waits a minute for a server that has gone. The first process of a run ends
+# them; that is registered before Prefect is imported, and so comes after it. Test processes that
+# are ended in a hurry, as busy machines make them, cannot leave one running.
+IS_FIRST = mark_run()
+if IS_FIRST:
+    atexit.register(lambda: stop(started_by_this_run(session_servers=True)))
 
 
-@pytest.fixture(scope="session")
-def at_exit() -> Callable[..., object]:
-    """Return what registers a call for the very end of the test process."""
-    return _at_exit.callback
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run whose tests have left a process running, and end that."""
+    left = started_by_this_run(session_servers=False) if IS_FIRST else []
+    if left:
+        shown = [f"{process.pid}: {' '.join(process.cmdline())[:300]}" for process in left]
+        stop(left)
+        print("\ntests have left these processes running:", *shown, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -43,17 +51,14 @@ def media_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(
-    tmp_path_factory: pytest.TempPathFactory, at_exit: Callable[..., object]
-) -> ServerAddress:
-    """Start a real Prefect server on a free port, with a home of its own."""
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> ServerAddress:
+    """Start a real Prefect server on a free port, with a home of its own, for all tests."""
     home = tmp_path_factory.mktemp("server")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PREFECT_API_URL", raising=False)
         patch.setenv("PREFECT_HOME", str(home / "none"))
-        address = ensure_server(home)
-    at_exit(stop_server, home)
-    return address
+        patch.setenv(SESSION_MARK, "1")
+        return ensure_server(home)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ class Container:
     video: bool = False
 
 
-_AAC = ("-c:a", "aac", "-b:a", "64k")
+_AAC = ("-c:a", "aac", "-b:a", "64k", "-aac_pns", "0")
 
 CONTAINERS = tuple(
     Container(name, tuple(arguments.split()), access, video)
