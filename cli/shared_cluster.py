@@ -8,7 +8,7 @@ model.
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cli.run_request import Request
 from longform.settings import Settings
@@ -62,16 +62,16 @@ class SharedCluster(ExitStack):
     def _load(self) -> None:
         from distributed import Client
 
-        from flows.run_cluster import engine_plugin
+        from flows.run_cluster import load_engine
         from longform.speech.engine_choice import choose_engine
 
         if (cluster := self._early_cluster()) is not None:
             engine = choose_engine(self._request.params, self._request.settings)
-            with Client(cluster) as client:
-                client.register_plugin(engine_plugin(engine))
+            with Client(cluster, set_as_default=False) as client:
+                load_engine(client, engine)
 
 
 def _open(settings: Settings) -> "LocalCluster":
-    from infra.cluster import local_cluster
+    from infra.cluster import open_cluster
 
-    return local_cluster(settings)
+    return cast("LocalCluster", open_cluster(settings))

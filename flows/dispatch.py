@@ -158,7 +158,8 @@ class ChunkDispatcher:
 
     async def _transcribe(self, job: MacroChunkJob) -> None:
         if not job.use_cache:
-            await asyncio.to_thread(self._claims.forgive, job.key)
+            for key in {job.key, *job.key_by_compute_type.values()}:
+                await asyncio.to_thread(self._claims.forgive, key)
         outcome = await self._outcome(job)
         await discard_audio(job, self._run.scratch.spool)
         if isinstance(outcome, ChunkResult):
@@ -175,11 +176,12 @@ class ChunkDispatcher:
 
         While another run computes it, it takes no place on the cluster.
         """
+        key = job.key  # until a worker knows better: it may depend on what it computes in
         times_given_up, must_be_alone = 0, False
         while True:
-            if (result := await self._of_another_run(job)) is not None:
+            if (result := await self._of_another_run(job, key)) is not None:
                 return result
-            deaths = await asyncio.to_thread(self._claims.settle, job.key, job.execution)
+            deaths = await asyncio.to_thread(self._claims.settle, key, job.execution)
             if deaths.is_quarantined:
                 return quarantined(deaths)
             # Which of its types it is, the table tells.
@@ -188,9 +190,9 @@ class ChunkDispatcher:
                 case Next.DONE:
                     return await self._stored(ending.key)
                 case Next.AGAIN:
-                    pass
+                    key = ending.key
                 case Next.ALONE:
-                    must_be_alone = True
+                    key, must_be_alone = ending.key, True
                 case Next.AFTER_DEATHS if times_given_up < MAX_GIVEN_UP:
                     times_given_up += 1
                 case Next.AFTER_OUTAGE if await wait_for_api():
@@ -200,14 +202,14 @@ class ChunkDispatcher:
                 case _:
                     return cast(BaseException, ending)
 
-    async def _of_another_run(self, job: MacroChunkJob) -> ChunkResult | None:
+    async def _of_another_run(self, job: MacroChunkJob, key: str) -> ChunkResult | None:
         """Wait while another run computes a chunk; return the result that it has left."""
-        waited = await self._claims.wait_until_free(job.key, job.execution)
+        waited = await self._claims.wait_until_free(key, job.execution)
         if not (waited and job.use_cache):
             return None
-        result = await asyncio.to_thread(self._store.get, job.key)
+        result = await asyncio.to_thread(self._store.get, key)
         if result is not None:
-            await asyncio.to_thread(self._claims.forgive, job.key)
+            await asyncio.to_thread(self._claims.forgive, key)
         return result
 
     async def _attempt(self, job: MacroChunkJob, *, alone: bool) -> ChunkEnding | BaseException:

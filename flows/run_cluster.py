@@ -16,7 +16,7 @@ from infra.cluster import require_resources
 from infra.cluster_check import require_fit_workers
 from infra.prefect_internals import open_dask_client
 from infra.worker_cancellation import stop_everywhere
-from infra.worker_plugin import EnginePlugin, load_engines
+from infra.worker_plugin import EnginePlugin
 from longform.errors import ClusterLostError, EnvironmentFaultError
 from longform.runs.progress_events import ChunkEvent
 from longform.settings import Settings
@@ -164,9 +164,9 @@ class RunCluster:
             listener(event)
 
     async def _load(self, engine: EngineSpec) -> None:
-        await load_engines(await self.client(), engine_plugin(engine))
+        await asyncio.to_thread(load_engine, await self.client(), engine)
 
 
-def engine_plugin(engine: EngineSpec) -> EnginePlugin:
-    """Return what has workers load an engine, and what else their first macro chunk needs."""
-    return EnginePlugin(engine, ["flows.macro_chunk"])
+def load_engine(client: Client, engine: EngineSpec) -> None:
+    """Have every worker load an engine and what else its first macro chunk needs; wait for it."""
+    client.register_plugin(EnginePlugin(engine, ["flows.macro_chunk"]))

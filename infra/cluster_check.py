@@ -38,7 +38,8 @@ def require_resources(client: Client, slots: int) -> int:
         EnvironmentFaultError: naming what is missing, where, and the command that brings it.
     """
     workers = client.scheduler_info(n_workers=-1)["workers"]
-    num_gpus = sum(worker["resources"].get(GPU, 0) for worker in workers.values())
+    gpus = (worker["resources"].get(GPU, 0) for worker in workers.values())
+    num_gpus = sum(gpu for gpu in gpus if gpu >= 1)  # with less no chunk could run alone
     has_io = any(worker["resources"].get(IO, 0) >= 1 for worker in workers.values())
     if num_gpus > 0 and has_io:
         return max(1, int(num_gpus * slots))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from distributed import Client, WorkerPlugin
+from distributed import WorkerPlugin
 
 from longform.chunking.vad import silero_model
 from longform.settings import Settings
@@ -42,8 +42,3 @@ class EnginePlugin(WorkerPlugin):  # type: ignore[misc]  # distributed is not ty
             asyncio.to_thread(silero_model),
             *(asyncio.to_thread(import_module, name) for name in self.modules),
         )
-
-
-async def load_engines(client: Client, plugin: EnginePlugin) -> None:
-    """Have every worker of the cluster load an engine; done when all have."""
-    await asyncio.to_thread(client.register_plugin, plugin)

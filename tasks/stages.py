@@ -1,5 +1,7 @@
 """The stages of a run as Prefect tasks: a decorator, and one call into the domain.
 
+In the order in which a recording goes through them, then those of a bulk run and the webhook.
+
 Opening a source and delivering a webhook retry by themselves, so their tasks do not: another
 round would only make a user wait a minute to hear that a host refuses.
 """
@@ -48,12 +50,6 @@ from longform.webhook.event import WebhookEvent
 from tasks.retries import retrying
 
 
-@task(name="source_check", task_run_name="source_check {source.name}", cache_policy=NO_CACHE)
-async def require_unchanged(source: Source, policy: SourcePolicy) -> None:
-    """Make sure, after the last read, that the source is the one that was opened."""
-    await sources.require_unchanged(source, policy)
-
-
 @task(name="source", task_run_name="source", cache_policy=NO_CACHE)
 async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
     """Open the source: policy, validators, fingerprint."""
@@ -93,6 +89,18 @@ async def transcribe_chunk(
     return await chunks.transcribe_chunk(job, settings, on_event)
 
 
+@task(name="source_check", task_run_name="source_check {source.name}", cache_policy=NO_CACHE)
+async def require_unchanged(source: Source, policy: SourcePolicy) -> None:
+    """Make sure, after the last read, that the source is the one that was opened."""
+    await sources.require_unchanged(source, policy)
+
+
+@task(name="attach", task_run_name="attach {recording.source.name}", cache_policy=NO_CACHE)
+async def attach_recording(recording: Recording) -> PageMedia:
+    """Read the recording once more when it is small, or link to it."""
+    return await recording_link.attach_recording(recording)
+
+
 @task(name="diarize", task_run_name="diarize", cache_policy=NO_CACHE, **retrying)
 async def find_speakers(
     recording: Recording,
@@ -107,12 +115,6 @@ async def find_speakers(
     return await diarize.find_speakers(
         recording, params, diarizer, settings.chunk_store_url, scratch_dir, use_cache=use_cache
     )
-
-
-@task(name="attach", task_run_name="attach {recording.source.name}", cache_policy=NO_CACHE)
-async def attach_recording(recording: Recording) -> PageMedia:
-    """Read the recording once more when it is small, or link to it."""
-    return await recording_link.attach_recording(recording)
 
 
 @task(name="join", task_run_name="join {run.recording.source.name}", cache_policy=NO_CACHE)
