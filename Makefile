@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv run stop test test-full check format bench-quality bench-boundaries bench-speed bench-page bench-gpu bench-tuning bench-access bench-scale bench-cache bench-memory bench-latency bench-pipelining bench-backfill bench-orchestration bench-decoding bench-capacity pictures docs command-page faults hostile fuzz chaos clean
+.PHONY: help venv run stop test test-full check format bench pictures docs command-page faults hostile fuzz chaos clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -69,55 +69,8 @@ format: $(STAMP)  ## Put the code into its one format
 	@$(BIN)/ruff check --fix --quiet --exit-zero .
 	@$(BIN)/ruff format --quiet .
 
-bench-quality: $(STAMP)  ## Word error rates next to faster-whisper alone (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.quality $(ARGS)
-
-bench-boundaries: $(STAMP)  ## What macro boundaries cost in words and times (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.boundaries $(ARGS)
-
-bench-speed: $(STAMP)  ## Wall, CPU and memory next to faster-whisper alone (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.speed $(ARGS)
-
-bench-page: $(STAMP)  ## Open and scroll the page of a ten-hour transcript in Chromium
-	@$(BIN)/python -m benchmarks.page $(ARGS)
-
-bench-gpu: $(STAMP)  ## Faster-whisper, the engine and the pipeline on a GPU (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.gpu $(ARGS)
-
-bench-tuning: $(STAMP)  ## What batch, chunk sizes and slots do (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.tuning $(ARGS)
-
-bench-access: $(STAMP)  ## Windows next to one pass, from a throttled server (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.access_modes $(ARGS)
-
-bench-scale: $(STAMP)  ## A long file and a mixed batch over simulated GPUs (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.scale_out $(ARGS)
-	@$(BIN)/python -m benchmarks.batch_order
-	@$(BIN)/python -m benchmarks.mixed_batch
-
-bench-cache: $(STAMP)  ## A rerun of ten hours from the cache (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.cache $(ARGS)
-
-bench-memory: $(STAMP)  ## The peak of every process, by the length of the file (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.memory $(ARGS)
-
-bench-latency: $(STAMP)  ## First words, a short clip, a deployment, a cold start (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.latency $(ARGS)
-
-bench-pipelining: $(STAMP)  ## How busy the engine is, and how full its batches (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.pipelining $(ARGS)
-
-bench-backfill: $(STAMP)  ## A thousand files in one bulk run (ARGS="--database postgres --subflows")
-	@$(BIN)/python -m benchmarks.backfill $(ARGS)
-
-bench-orchestration: $(STAMP)  ## What surrounds the engine: CPU by role, calls, records (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.orchestration $(ARGS)
-
-bench-decoding: $(STAMP)  ## CPU of decoding next to plain ffmpeg (LONGFORM_MEDIA)
-	@$(BIN)/python -m benchmarks.decoding $(ARGS)
-
-bench-capacity: $(STAMP)  ## A model of what a night or an archive takes; measures nothing
-	@$(BIN)/python -m benchmarks.capacity $(ARGS)
+bench: $(STAMP)  ## Run the benchmark NAME, with ARGS; without NAME, list them
+	@$(BIN)/python -m benchmarks $(NAME) $(ARGS)
 
 command-page: $(STAMP)  ## Write docs/command.md from the help of the command
 	@$(BIN)/python -m typer cli.main utils docs --name longform --title "The command" --output docs/command.md >/dev/null

@@ -265,7 +265,7 @@ def goals(done: Outcome, database: Database, cpu_sec: float, num_files: int) -> 
 
 def main() -> int:
     """Run it and print."""
-    parser = argparse.ArgumentParser(prog="make bench-backfill", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench NAME=backfill", description=__doc__)
     parser.add_argument("--files", type=int, default=1_000, help="how many recordings")
     parser.add_argument("--fault-share", type=float, default=0.05, help="of them that are broken")
     parser.add_argument(

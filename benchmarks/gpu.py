@@ -80,15 +80,15 @@ class Bench:
     def faster_whisper(self) -> Measured:
         """Run `BatchedInferencePipeline`, with the load of its model."""
         given = self._given
-        program = [sys.executable, "-m", "benchmarks.baseline", self.audio, self._model]
-        options = ["--batch-size", given.batch_size, "--device", given.device]
+        program = [sys.executable, "-m", "benchmarks.baseline", str(self.audio), str(self._model)]
+        options = ["--batch-size", str(given.batch_size), "--device", str(given.device)]
         name = "`BatchedInferencePipeline`"
-        return measure(name, [*program, self._folder / "baseline.txt", *options])
+        return measure(name, [*program, str(self._folder / "baseline.txt"), *options])
 
     def engine(self) -> Measured:
         """Run longform's engine alone."""
         params = {"batch_size": self._given.batch_size, "device": self._given.device}
-        program = [sys.executable, "-m", "benchmarks.engine_alone", self.audio]
+        program = [sys.executable, "-m", "benchmarks.engine_alone", str(self.audio)]
         return measure("longform, engine alone", [*program, "--params", json.dumps(params)])
 
     def pipeline(self) -> Measured:
@@ -105,9 +105,9 @@ class Bench:
         return count_errors(text_of(on_cpu), text_of(here), "en").rate
 
     def _transcribe(self, audio: Path, name: str, device: str) -> Measured:
-        program = [sys.executable, "-m", "cli", "transcribe", audio, "--json", "--no-cache"]
-        options = ["--batch-size", self._given.batch_size, "--device", device]
-        return measure(name, [*program, *options, "-o", self._folder / "out", "-f", "json"])
+        program = [sys.executable, "-m", "cli", "transcribe", str(audio), "--json", "--no-cache"]
+        options = ["--batch-size", str(self._given.batch_size), "--device", device]
+        return measure(name, [*program, *options, "-o", str(self._folder / "out"), "-f", "json"])
 
 
 def text_of(transcribed: Measured) -> str:

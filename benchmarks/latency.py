@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,13 @@ def clip(bench: Bench) -> Iterator[str]:
 def deployment(bench: Bench) -> Iterator[str]:
     """Yield where the seconds go between a request to a deployment and its result."""
     audio = bench.audio(CLIP_SEC)
-    subprocess.run([sys.executable, "-m", "cli", "deploy"], cwd=REPO_ROOT, check=True, **QUIET)
+    subprocess.run(
+        [sys.executable, "-m", "cli", "deploy"],
+        cwd=REPO_ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     calls = bench.calls("deployment")
     with process_worker(bench.home):
         for _ in range(2):  # the first brings everything into the page cache
@@ -136,9 +142,6 @@ def deployment(bench: Bench) -> Iterator[str]:
     for what, when_sec in marks.items():
         yield line(f"{when_sec - before_sec:.2f}", f"{when_sec - began_sec:.2f}", what)
         before_sec = when_sec
-
-
-QUIET: Mapping[str, int] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 @contextmanager
@@ -181,10 +184,9 @@ def request(bench: Bench, audio: Path, calls: Path) -> dict[str, float]:
     at, tasks = states(run_id), task_runs(run_id)
     [run] = found("flow_runs", flow_runs={"id": {"any_": [run_id]}})
     [opened] = artifacts(run_id, "dask-dashboard")
-    [made] = [call for call in read_calls(calls) if call not in known[0]][:1] or [None]
     ended = [call for call in read_calls(calls) if call not in known[0]]
+    made = ended[0]
     [load] = [load for load in read_loads(calls) if load not in known[1]]
-    assert made is not None
     return {
         "": began_sec,
         "the command `prefect deployment run`, until the run is known": unix_sec(run["created"]),

@@ -64,9 +64,9 @@ class Watch(threading.Thread):
 def _cpu_sec(role: Role) -> float:
     if role.with_children:
         return _tree_cpu_sec(role.process)
-    return sum(role.process.cpu_times()[:2])
+    return float(sum(role.process.cpu_times()[:2]))
 
 
 def _tree_cpu_sec(process: psutil.Process) -> float:
     """Return the CPU time of a process and its children, also of those that have ended."""
-    return sum(process.cpu_times()[:4]) + sum(map(_tree_cpu_sec, process.children()))
+    return float(sum(process.cpu_times()[:4])) + sum(map(_tree_cpu_sec, process.children()))

@@ -129,7 +129,11 @@ def transcribe(
     from flows.transcribe import transcribe as flow
 
     run: Any = flow(
-        str(audio), params, output_dir=str(target), output_formats=formats, use_cache=use_cache
+        str(audio),
+        params,
+        output_dir=str(target),
+        output_formats=tuple(formats),
+        use_cache=use_cache,
     )
     output: TranscribeOutput = asyncio.run(run)
     return output

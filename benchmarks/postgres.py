@@ -29,13 +29,13 @@ def postgres(folder: Path) -> Iterator[str]:
             if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
                 parent.chmod(parent.stat().st_mode | 0o011)
     data, log = folder / "data", folder / "log"
-    start = ["-D", data, "-A", "trust", "-U", USER, "--encoding=UTF8", "--locale=C"]
-    subprocess.run([*run, programs / "initdb", *start], check=True, stdout=subprocess.DEVNULL)
+    start = ["-D", str(data), "-A", "trust", "-U", USER, "--encoding=UTF8", "--locale=C"]
+    subprocess.run([*run, str(programs / "initdb"), *start], check=True, stdout=subprocess.DEVNULL)
     port = _free_port()
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
-    control = [*run, programs / "pg_ctl", "-D", data, "-w"]
+    control = [*run, str(programs / "pg_ctl"), "-D", str(data), "-w"]
     subprocess.run(
-        [*control, "-l", log, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL
+        [*control, "-l", str(log), "-o", options, "start"], check=True, stdout=subprocess.DEVNULL
     )
     try:
         yield f"postgresql+asyncpg://{USER}@127.0.0.1:{port}/postgres"

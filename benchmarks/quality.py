@@ -109,7 +109,7 @@ def missed_goals(rows: Sequence[Row]) -> list[str]:
 def by_command(recordings: Sequence[Recording]) -> dict[Path, Heard]:
     """Return longform's texts through the whole pipeline: `longform transcribe --json`."""
     paths = [recording.path for recording in recordings]
-    command = [sys.executable, "-m", "cli", "transcribe", *paths, "--json", "--no-cache"]
+    command = [sys.executable, "-m", "cli", "transcribe", *map(str, paths), "--json", "--no-cache"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [*command, "-o", folder], check=True, stdout=subprocess.PIPE, cwd=REPO_ROOT

@@ -62,7 +62,11 @@ def table(readings: list[Reading]) -> str:
     rows = [line(*header, "last to end after first s", "fill of a batch", "CPU busy")]
     rows.append("|" + "--:|" * 8)
     for one in readings:
-        row = (one.num_workers, f"{one.run.wall_sec:.1f}", efficiency(one, readings))
+        row: tuple[object, ...] = (
+            one.num_workers,
+            f"{one.run.wall_sec:.1f}",
+            efficiency(one, readings),
+        )
         row += (f"{one.busy_share:.3f}", f"{one.head_sec:.1f}", f"{one.tail_sec:.1f}")
         rows.append(line(*row, f"{one.run.fill:.2f}", f"{one.run.cpu_share:.2f}"))
     return "\n".join(rows)
