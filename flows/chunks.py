@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import dask
 
 from flows.dispatch import ChunkDispatcher, result_of
-from flows.progress import ChannelProgress, RecordingProgress
+from flows.progress import RecordingProgress
 from flows.run_lifecycle import RunContext, end
 from infra.clusters.workers import IO
 from longform.chunking.macro import Split
@@ -40,12 +40,9 @@ async def transcribe_chunks(
     """
     channels = recording.by_channel()
     total_samples = recording.recording.media.num_samples_estimate
-    shown = [run.progress.channel(one.channel, total_samples) for one in channels]
+    run.progress.channels([one.channel for one in channels], total_samples)
     with run.cluster.listening(run.run_id, run.progress.chunk_event):
-        started = [
-            asyncio.create_task(_transcribe_channel(one, run, progress))
-            for one, progress in zip(channels, shown, strict=True)
-        ]
+        started = [asyncio.create_task(_transcribe_channel(one, run)) for one in channels]
         watching = asyncio.create_task(run.cluster.watch())
         try:
             # The first failure is that of the run.
@@ -71,20 +68,20 @@ async def transcribe_chunks(
 
 
 async def _transcribe_channel(
-    recording: RecordingRun, run: RunContext[RecordingProgress], progress: ChannelProgress
+    recording: RecordingRun, run: RunContext[RecordingProgress]
 ) -> ChunkDispatcher:
     plans, store = plan_store(run.settings.chunk_store_url), run.store
     key = plan_key(recording.recording, recording.params)
     known = await asyncio.to_thread(plans.get, key) if recording.use_cache else None
     cached = await asyncio.to_thread(recording.cached, known, store) if known else {}
     if known:
-        progress.expect(len(known.chunks), known.total_samples)
+        run.progress.expect(len(known.chunks), known.total_samples, recording.channel)
     planned: list[PlannedChunk] = []
     async with AsyncExitStack() as stack:
         if known is None or len(cached) < len(known.chunks):
             run.cluster.start(recording.engine)
         dispatcher = await stack.enter_async_context(
-            ChunkDispatcher(run, progress, recording.order)
+            ChunkDispatcher(run, recording.channel, recording.order)
         )
         async for chunk in planned_chunks(recording, run, known, cached):
             planned.append(chunk)
@@ -99,7 +96,7 @@ async def _transcribe_channel(
                 dispatcher.take_cached(hit)
         plan = Plan(access=recording.recording.media.access, chunks=tuple(planned))
         await asyncio.to_thread(plans.put, key, plan)
-        progress.expect(len(plan.chunks), plan.total_samples)
+        run.progress.expect(len(plan.chunks), plan.total_samples, recording.channel)
     return dispatcher
 
 

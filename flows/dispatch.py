@@ -18,7 +18,7 @@ from prefect.futures import PrefectFuture
 from flows.api_outage import is_outage, wait_for_api
 from flows.macro_chunk import run_macro_chunk, run_without_subflow
 from flows.orphaned_runs import close_task_run
-from flows.progress import ChannelProgress, RecordingProgress
+from flows.progress import RecordingProgress
 from flows.run_lifecycle import RunContext, end
 from infra.clusters.workers import GPU, WHOLE_WORKER
 from infra.prefect_internals import dask_future, wait_until_done
@@ -86,12 +86,12 @@ class ChunkDispatcher:
     """One channel's macro chunks. When its context is left, every chunk is in one of the lists."""
 
     def __init__(
-        self, run: RunContext[RecordingProgress], progress: ChannelProgress, order: int = 0
+        self, run: RunContext[RecordingProgress], channel: int | None = None, order: int = 0
     ) -> None:
         self._run = run
         self._store = run.store
         self._claims = ChunkClaims(run.settings.chunk_store_url)
-        self._progress = progress
+        self._channel = channel
         self._order = order
         self._execution = ""
         self._tasks: list[asyncio.Task[None]] = []
@@ -133,7 +133,7 @@ class ChunkDispatcher:
         """Count a chunk whose result an earlier run has left."""
         self.cached_keys.add(result.key)
         self.results.append(result)
-        self._progress.chunk_done(result, cached=True)
+        self._run.progress.chunk_done(result, cached=True, channel=self._channel)
 
     async def submit(self, job: MacroChunkJob) -> None:
         """Send a chunk to the cluster; returns once there is room for the next.
@@ -165,11 +165,11 @@ class ChunkDispatcher:
         if isinstance(outcome, ChunkResult):
             self.results.append(outcome)
             self.engine_sec += outcome.stats.engine_sec
-            self._progress.chunk_done(outcome, cached=False)
+            self._run.progress.chunk_done(outcome, cached=False, channel=self._channel)
             return
         self.errors.append(outcome)
         self.failures.append(FailedSpan(job.index, job.span, reason(outcome)))
-        self._progress.chunk_failed(job.index, job.span.num_samples)
+        self._run.progress.chunk_failed(job.index, job.span.num_samples, self._channel)
 
     async def _outcome(self, job: MacroChunkJob) -> ChunkResult | BaseException:
         """Send a chunk as often as it takes; return its result, or why there is none.

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -56,12 +56,9 @@ class RecordingProgress:
         """Say what the run is doing now."""
         self._tell(stage=name)
 
-    def channel(self, number: int | None, total_samples: int | None) -> "ChannelProgress":
-        """Return the progress of one channel (None: the mix), which counts towards the whole."""
-        if number is not None:
-            self._expected.pop(None, None)
-        self._expected[number] = (None, total_samples)
-        return ChannelProgress(self, number)
+    def channels(self, numbers: Sequence[int | None], total_samples: int | None) -> None:
+        """Say which channels are transcribed apart (None: the mix); they add up to the whole."""
+        self._expected = dict.fromkeys(numbers, (None, total_samples))
 
     def expect(
         self, total_chunks: int | None, total_samples: int | None, channel: int | None = None
@@ -181,26 +178,6 @@ class ProgressReporter(RecordingProgress):
 
 def _line(sample: int, text: str) -> str:
     return f"`{clock(sample)}` {plain(text.strip())}"
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelProgress:
-    """The progress of one channel, told as part of the whole."""
-
-    whole: RecordingProgress
-    number: int | None
-
-    def expect(self, total_chunks: int | None, total_samples: int | None) -> None:
-        """Say how much there is, once it is known."""
-        self.whole.expect(total_chunks, total_samples, self.number)
-
-    def chunk_done(self, result: ChunkResult, *, cached: bool) -> None:
-        """Count a macro chunk whose result is there."""
-        self.whole.chunk_done(result, cached=cached, channel=self.number)
-
-    def chunk_failed(self, index: int, num_samples: int) -> None:
-        """Count a macro chunk that failed for good."""
-        self.whole.chunk_failed(index, num_samples, self.number)
 
 
 def flow_run_url() -> str:
