@@ -12,11 +12,15 @@ from infra.clusters.workers import (
     num_threads,
     remote_environment,
 )
+from longform.extras import require_extra
 from longform.params import FrozenModel
 from longform.settings import Settings
 
-API_VERSION = "kubernetes.dask.org/v1"
-SCHEDULER_PORT, DASHBOARD_PORT = 8786, 8787
+LABELS = {"app.kubernetes.io/name": "longform", "app.kubernetes.io/part-of": "longform"}
+SCHEDULER_RESOURCES = {
+    "requests": {"cpu": "500m", "memory": "1Gi"},
+    "limits": {"memory": "4Gi"},
+}
 USER_ID = 10001  # the user of the image
 DATA_DIR, SCRATCH_DIR, BLOCK_DIR = "/data", "/tmp", "/blocks"  # in the container
 POD_SECURITY = {
@@ -51,29 +55,29 @@ class DaskClusterPlan(FrozenModel):
     worker_memory: str = "16Gi"
 
     def resource(self, settings: Settings) -> dict[str, Any]:
-        """Return the resource as Kubernetes takes it."""
-        labels = {"app.kubernetes.io/name": "longform", "app.kubernetes.io/part-of": "longform"}
-        return {
-            "apiVersion": API_VERSION,
-            "kind": "DaskCluster",
-            "metadata": {"name": self.name, "namespace": self.namespace, "labels": labels},
-            "spec": {
-                "scheduler": {
-                    "spec": self._pod(self._scheduler(settings)),
-                    "service": self._service(),
-                },
-                "worker": {
-                    "replicas": self.workers,
-                    "spec": self._pod(self._worker(settings)),
-                },
-            },
-        }
+        """Return the resource as Kubernetes takes it: that of dask-kubernetes, locked down.
 
-    def _pod(self, container: dict[str, Any]) -> dict[str, Any]:
+        Raises:
+            EnvironmentFaultError: dask-kubernetes is not installed.
+        """
+        library = require_extra("dask_kubernetes.operator", "this kind of cluster", "kubernetes")
+        made: dict[str, Any] = library.make_cluster_spec(
+            self.name, self.image, self.workers, env=_variables(settings)
+        )
+        made["metadata"] |= {"namespace": self.namespace, "labels": LABELS}
+        scheduler, worker = made["spec"]["scheduler"], made["spec"]["worker"]
+        scheduler["spec"] = self._pod(scheduler["spec"], resources=SCHEDULER_RESOURCES)
+        worker["spec"] = self._pod(
+            worker["spec"], args=_worker_command(settings), ports=[], resources=self._worker()
+        )
+        return made
+
+    def _pod(self, pod: dict[str, Any], **container: Any) -> dict[str, Any]:
+        [made] = pod["containers"]
         return {
             "automountServiceAccountToken": False,
             "securityContext": POD_SECURITY,
-            "containers": [container | self._common()],
+            "containers": [made | container | self._common()],
             "volumes": [
                 {"name": "data", "persistentVolumeClaim": {"claimName": self.claim}},
                 {"name": "scratch", "emptyDir": {}},
@@ -83,7 +87,6 @@ class DaskClusterPlan(FrozenModel):
 
     def _common(self) -> dict[str, Any]:
         return {
-            "image": self.image,
             "imagePullPolicy": "IfNotPresent",
             "securityContext": CONTAINER_SECURITY,
             "envFrom": [{"secretRef": {"name": self.secret, "optional": True}}],
@@ -94,64 +97,22 @@ class DaskClusterPlan(FrozenModel):
             ],
         }
 
-    def _scheduler(self, settings: Settings) -> dict[str, Any]:
-        probe = {"httpGet": {"path": "/health", "port": "http-dashboard"}, "periodSeconds": 10}
-        return {
-            "name": "scheduler",
-            "args": ["dask", "scheduler", "--host", "0.0.0.0"],  # in its pod
-            "ports": [
-                {"name": "tcp-comm", "containerPort": SCHEDULER_PORT, "protocol": "TCP"},
-                {"name": "http-dashboard", "containerPort": DASHBOARD_PORT, "protocol": "TCP"},
-            ],
-            "env": _variables(settings),
-            "readinessProbe": probe,
-            "livenessProbe": probe | {"initialDelaySeconds": 15},
-            "resources": {
-                "requests": {"cpu": "500m", "memory": "1Gi"},
-                "limits": {"memory": "4Gi"},
-            },
-        }
-
-    def _worker(self, settings: Settings) -> dict[str, Any]:
+    def _worker(self) -> dict[str, Any]:
         gpus = {"nvidia.com/gpu": str(self.gpus_per_worker)} if self.gpus_per_worker else {}
         memory = {"memory": self.worker_memory}
         return {
-            "name": "worker",
-            "args": [
-                *("dask", "worker", "--name", "$(DASK_WORKER_NAME)"),
-                *("--nthreads", str(num_threads(settings)), "--memory-limit", "0"),
-                *("--resources", f"GPU=1 IO={IO_SLOTS_PER_WORKER}", "--no-dashboard"),
-                *("--local-directory", SCRATCH_DIR),
-            ],
-            "env": _variables(settings),
-            "resources": {
-                "requests": {"cpu": str(self.worker_cpus)} | memory | gpus,
-                "limits": memory | gpus,
-            },
+            "requests": {"cpu": str(self.worker_cpus)} | memory | gpus,
+            "limits": memory | gpus,
         }
 
-    def _service(self) -> dict[str, Any]:
-        return {
-            "type": "ClusterIP",
-            "selector": {
-                "dask.org/cluster-name": self.name,
-                "dask.org/component": "scheduler",
-            },
-            "ports": [
-                {
-                    "name": "tcp-comm",
-                    "protocol": "TCP",
-                    "port": SCHEDULER_PORT,
-                    "targetPort": "tcp-comm",
-                },
-                {
-                    "name": "http-dashboard",
-                    "protocol": "TCP",
-                    "port": DASHBOARD_PORT,
-                    "targetPort": "http-dashboard",
-                },
-            ],
-        }
+
+def _worker_command(settings: Settings) -> list[str]:
+    return [
+        *("dask", "worker", "--name", "$(DASK_WORKER_NAME)"),
+        *("--nthreads", str(num_threads(settings)), "--memory-limit", "0"),
+        *("--resources", f"GPU=1 IO={IO_SLOTS_PER_WORKER}", "--no-dashboard"),
+        *("--local-directory", SCRATCH_DIR),
+    ]
 
 
 def _variables(settings: Settings) -> list[dict[str, str]]:
