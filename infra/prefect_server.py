@@ -23,13 +23,10 @@ from infra.prefect_api import (
     require_answer,
 )
 from longform.errors import EnvironmentFaultError
-from longform.params import FrozenModel
-
-# The process of our own Prefect server: started, recognised, ended.
-
+from longform.process_identity import ProcessIdentity, process_start, this_machine
+from longform.storage.local_folder import LocalFolder
 
 STOP_TIMEOUT_SEC = 15.0
-START_TIME_TOLERANCE_SEC = 2.0  # start times move with the clock that they are computed from
 LOG_TAIL_LINES = 3
 STATE_FILE = "server.json"
 LOG_FILE = "server.log"
@@ -41,36 +38,29 @@ LOOK_SEC = 20
 APPLICATION = "infra.prefect_server_app:create_app"
 
 
-class ServerState(FrozenModel):
-    """What is kept about our server, in a file.
+class ServerState(ProcessIdentity):
+    """What is kept about our server, in a file: its process and its port."""
 
-    The start time tells its process from a later one that got the same id.
-    """
-
-    pid: int
-    started_at_unix_sec: float
     port: int
-
-    @property
-    def base_url(self) -> str:
-        """The root of the server, which is also the address of its pages."""
-        return f"http://{LOOPBACK_HOST}:{self.port}"
 
     def address(self, home: Path) -> ServerAddress:
         """Return where the server answers; `home` is the folder that holds this state."""
-        return ServerAddress(
-            api_url=f"{self.base_url}/api", ui_url=self.base_url, prefect_home=home / "prefect"
-        )
+        return server_address(home, self.port)
 
     def process(self) -> psutil.Process | None:
         """Return the server's process, or None where it has ended."""
+        if self.is_gone or not self.is_here:
+            return None
         try:
-            process = psutil.Process(self.pid)
-            ended = process.status() == psutil.STATUS_ZOMBIE
-            drift_sec = abs(process.create_time() - self.started_at_unix_sec)
+            return psutil.Process(self.pid)
         except psutil.NoSuchProcess:
             return None
-        return None if ended or drift_sec > START_TIME_TOLERANCE_SEC else process
+
+
+def server_address(home: Path, port: int) -> ServerAddress:
+    """Return where a server of ours answers whose state is in `home`."""
+    url = f"http://{LOOPBACK_HOST}:{port}"
+    return ServerAddress(api_url=f"{url}/api", ui_url=url, prefect_home=home / "prefect")
 
 
 def start_process(home: Path, application: str = APPLICATION) -> ServerState:
@@ -90,14 +80,14 @@ def start_process(home: Path, application: str = APPLICATION) -> ServerState:
             stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal must not reach it
         )
-    created = psutil.Process(process.pid).create_time()
-    state = ServerState(pid=process.pid, started_at_unix_sec=created, port=port)
+    start = process_start(process.pid) or ""
+    state = ServerState(machine=this_machine(), pid=process.pid, process_start=start, port=port)
     _write_state(home, state)
     return state
 
 
 def _server_environment(home: Path, port: int) -> dict[str, str]:
-    address = ServerState(pid=0, started_at_unix_sec=0, port=port).address(home)
+    address = server_address(home, port)
     return address.environment() | {
         "PREFECT__SERVER_FINAL": "1",  # as `prefect server start` sets it: one app per process
         "PREFECT_UI_API_URL": address.api_url,  # the pages would ask port 4200 otherwise
@@ -150,9 +140,7 @@ def read_state(home: Path) -> ServerState | None:
 
 
 def _write_state(home: Path, state: ServerState) -> None:
-    draft = home / f"{STATE_FILE}.{os.getpid()}"
-    draft.write_text(state.model_dump_json())
-    draft.replace(home / STATE_FILE)
+    LocalFolder(home).write(STATE_FILE, state.model_dump_json().encode())
 
 
 def forget_state(home: Path) -> None:

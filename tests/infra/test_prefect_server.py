@@ -93,8 +93,8 @@ def test_a_server_that_ends_is_reported_with_its_log(
 
 def test_another_process_with_the_same_id_is_left_alone(tmp_path: Path) -> None:
     """A state file whose process id now belongs to another program does not lead to its end."""
-    mine = psutil.Process()
-    stale = ServerState(pid=mine.pid, started_at_unix_sec=mine.create_time() - 60, port=1)
+    mine = ServerState.of_this_process(port=1)
+    stale = mine.model_copy(update={"process_start": "before"})
     (tmp_path / prefect_server.STATE_FILE).write_text(stale.model_dump_json())
     assert stale.process() is None
     assert not stop_server(tmp_path)
@@ -126,8 +126,7 @@ def test_the_log_tail_is_short(tmp_path: Path) -> None:
 
 def test_waiting_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that never answers is given up, and the message says what to do."""
-    mine = psutil.Process()
-    state = ServerState(pid=mine.pid, started_at_unix_sec=mine.create_time(), port=9)
+    state = ServerState.of_this_process(port=9)
     monkeypatch.setattr(prefect_server, "START_TIMEOUT_SEC", 0.0)
     pending = prefect_server.PendingServer(
         address=state.address(tmp_path), state=state, home=tmp_path
