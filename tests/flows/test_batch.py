@@ -16,7 +16,7 @@ from longform.errors import NotMediaError, OutputError
 from longform.params import TranscribeParams
 from longform.reprocess.batch_report import FileRecord
 from longform.reprocess.entry import Entry
-from longform.reprocess.output_paths import Place
+from longform.reprocess.output_paths import OutputPath
 from longform.reprocess.selection import Chosen, planned
 from longform.settings import Settings
 from longform.speech.engine import EngineSpec
@@ -54,7 +54,7 @@ def batch_of(limits: HostLimits, home: Path) -> Batch:
 
 def files(folder: Path, *urls: str) -> list[Chosen]:
     """Return files to transcribe, in order."""
-    engine, place = EngineSpec(backend="none"), Place(str(folder), "talk")
+    engine, place = EngineSpec(backend="none"), OutputPath(str(folder), "talk")
     return [
         Chosen(number, Entry(media_url=url), TranscribeParams(), engine, place, "why")
         for number, url in enumerate(urls, 1)
@@ -111,7 +111,7 @@ async def test_which_errors_end_a_batch(
     """What is one file's own is recorded; what is wrong for all ends the run, after its peers."""
     noted: list[str] = []
 
-    async def note(place: Place, note: Any) -> None:
+    async def note(place: OutputPath, note: Any) -> None:
         noted.append(note.reason)
 
     async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
