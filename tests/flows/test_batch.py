@@ -48,8 +48,8 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> HostLimits:
 def batch_of(limits: HostLimits, home: Path) -> Batch:
     """Return a batch that has no server and no cluster."""
     settings = Settings(home=home)
-    bench = BatchContext("run", settings, RunCluster("run", settings), BatchProgress(), limits)
-    return Batch(bench, BatchOptions((), with_changes=False, use_cache=True), [])
+    context = BatchContext("run", settings, RunCluster("run", settings), BatchProgress(), limits)
+    return Batch(context, BatchOptions((), with_changes=False, use_cache=True), [])
 
 
 def files(folder: Path, *urls: str) -> list[Chosen]:
@@ -70,7 +70,7 @@ async def test_files_of_other_hosts_pass_those_that_wait(
 
     async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
         nonlocal most, at_work
-        async with self.bench.host_limit(chosen.entry.host), places:
+        async with self.context.host_limit(chosen.entry.host), places:
             at_work += 1
             most = max(most, at_work)
             if chosen.number == 1:
@@ -147,8 +147,8 @@ async def test_as_many_files_are_open_as_the_cluster_has_slots(
             at_work += 1
             if at_work == FEWEST:
                 seen.append(at_work)
-                self.bench.cluster.window.fit(FEWEST + 3)
-                self.bench.cluster._opened.set()
+                self.context.cluster.window.fit(FEWEST + 3)
+                self.context.cluster._opened.set()
             if at_work == FEWEST + 3:
                 enough.set()
             await enough.wait()
