@@ -118,5 +118,5 @@ def test_a_package_that_is_missing_is_a_version_like_others(
 ) -> None:
     """A package that is not installed differs from any version."""
     tell_version(client, monkeypatch, "longform", None)
-    with pytest.raises(EnvironmentFaultError, match=r"tcp://10\.0\.0\.0:1 has none;"):
+    with pytest.raises(EnvironmentFaultError, match=r"tcp://10\.0\.0\.0:1 has none,"):
         require_fit_workers(client, None)
