@@ -5,9 +5,7 @@ cannot reach the Prefect API, or runs other versions, fails minutes later and fa
 """
 
 import asyncio
-import platform
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,19 +14,11 @@ from distributed import Client
 from infra.clusters.workers import GPU, IO, IO_SLOTS_PER_WORKER
 from infra.prefect_api import LOOPBACK_HOST, answers
 from longform.errors import EnvironmentFaultError
-from longform.params import FrozenModel
 
 PACKAGES = ("longform", "distributed", "prefect", "cloudpickle")
 API_ATTEMPTS, API_PAUSE_SEC = 4, 1.0  # a server that is busy does not answer each time
 SHOWN_WORKERS = 3  # of those with the same fault
 _LOOPBACK = (LOOPBACK_HOST, "localhost", "::1")
-
-
-class WorkerView(FrozenModel):
-    """What a worker says of itself."""
-
-    versions: dict[str, str]  # the Python's too, without its last part
-    reaches_api: bool
 
 
 def require_resources(client: Client, slots: int) -> int:
@@ -59,22 +49,19 @@ def require_fit_workers(client: Client, api_url: str | None) -> None:
         EnvironmentFaultError: naming the workers that do not, and what to do.
     """
     try:
-        views: dict[str, WorkerView] = client.run(_view, api_url)
+        reaches_api: dict[str, bool] = client.run(_reaches, api_url)
     except ModuleNotFoundError as error:
         raise EnvironmentFaultError(
             f"a worker of {client.scheduler.address} has no module {error.name}: install the same "
             "longform there, with the same constraints.txt"
         ) from error
-    _require_versions(views)
-    _require_api(views, api_url)
+    _require_versions(client)
+    _require_api(reaches_api, api_url)
 
 
-async def _view(api_url: str | None) -> WorkerView:
-    reaches = api_url is None or await _reaches(api_url)
-    return WorkerView(versions=versions(), reaches_api=reaches)
-
-
-async def _reaches(api_url: str) -> bool:
+async def _reaches(api_url: str | None) -> bool:
+    if api_url is None:
+        return True
     for attempt in range(API_ATTEMPTS):
         if attempt:
             await asyncio.sleep(API_PAUSE_SEC)
@@ -84,32 +71,29 @@ async def _reaches(api_url: str) -> bool:
     return False
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that two processes must share to understand each other."""
-    found = {"Python": platform.python_version().rpartition(".")[0]}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def _require_versions(views: Mapping[str, WorkerView]) -> None:
-    ours = versions()
+def _require_versions(client: Client) -> None:
+    found = client.get_versions(packages=PACKAGES)
+    ours = _shared(found["client"])
+    workers = {at: _shared(worker) for at, worker in found["workers"].items()}
     for name in ours:
-        others = {at: view.versions[name] for at, view in views.items()}
-        wrong = {at: found for at, found in others.items() if found != ours[name]}
+        wrong = {at: has[name] for at, has in workers.items() if has[name] != ours[name]}
         if wrong:
             raise EnvironmentFaultError(
                 f"workers run other versions of {name} than the {ours[name]} here: "
-                f"{_some(f'{at} has {found}' for at, found in wrong.items())}; install the same "
-                "longform on all, with the same constraints.txt"
+                f"{_some(f'{at} has {version}' for at, version in wrong.items())}; install the "
+                "same longform on all, with the same constraints.txt"
             )
 
 
-def _require_api(views: Mapping[str, WorkerView], api_url: str | None) -> None:
-    unable = [at for at, view in views.items() if not view.reaches_api]
+def _shared(process: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions that two processes must share to understand each other."""
+    packages = process["packages"]
+    python = ".".join(packages["python"].split(".")[:2])
+    return {"Python": python} | {name: packages[name] or "none" for name in PACKAGES}
+
+
+def _require_api(reaches_api: Mapping[str, bool], api_url: str | None) -> None:
+    unable = [at for at, reaches in reaches_api.items() if not reaches]
     if not unable:
         return
     is_loopback = urlsplit(api_url or "").hostname in _LOOPBACK

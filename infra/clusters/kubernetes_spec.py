@@ -1,4 +1,4 @@
-"""The `DaskCluster` resource of the Dask operator: scheduler and GPU workers, locked down.
+"""The `DaskCluster` resource of the Dask operator: the operator's own, locked down, with GPUs.
 
 `infra/kubernetes/base` holds the same resource for a cluster that stays.
 """
@@ -17,10 +17,6 @@ from longform.params import FrozenModel
 from longform.settings import Settings
 
 LABELS = {"app.kubernetes.io/name": "longform", "app.kubernetes.io/part-of": "longform"}
-SCHEDULER_RESOURCES = {
-    "requests": {"cpu": "500m", "memory": "1Gi"},
-    "limits": {"memory": "4Gi"},
-}
 USER_ID = 10001  # the user of the image
 DATA_DIR, SCRATCH_DIR, BLOCK_DIR = "/data", "/tmp", "/blocks"  # in the container
 POD_SECURITY = {
@@ -34,6 +30,10 @@ CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
+}
+SCHEDULER = {
+    "args": ["dask", "scheduler", "--host", "0.0.0.0"],  # in its pod
+    "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
 }
 
 
@@ -55,38 +55,31 @@ class DaskClusterPlan(FrozenModel):
     worker_memory: str = "16Gi"
 
     def resource(self, settings: Settings) -> dict[str, Any]:
-        """Return the resource as Kubernetes takes it: that of dask-kubernetes, locked down.
+        """Return the resource as Kubernetes takes it.
 
         Raises:
-            EnvironmentFaultError: dask-kubernetes is not installed.
+            EnvironmentFaultError: dask-kubernetes is missing.
         """
-        library = require_extra("dask_kubernetes.operator", "this kind of cluster", "kubernetes")
-        made: dict[str, Any] = library.make_cluster_spec(
-            self.name, self.image, self.workers, env=_variables(settings)
+        operator = require_extra("dask_kubernetes.operator", "this kind of cluster", "kubernetes")
+        resource: dict[str, Any] = operator.make_cluster_spec(
+            self.name, image=self.image, n_workers=self.workers, env=_variables(settings)
         )
-        made["metadata"] |= {"namespace": self.namespace, "labels": LABELS}
-        scheduler, worker = made["spec"]["scheduler"], made["spec"]["worker"]
-        scheduler["spec"] = self._pod(scheduler["spec"], resources=SCHEDULER_RESOURCES)
-        worker["spec"] = self._pod(
-            worker["spec"], args=_worker_command(settings), ports=[], resources=self._worker()
-        )
-        return made
+        resource["metadata"] |= {"namespace": self.namespace, "labels": LABELS}
+        self._patch(resource["spec"]["scheduler"]["spec"], SCHEDULER)
+        self._patch(resource["spec"]["worker"]["spec"], self._worker(settings))
+        return resource
 
-    def _pod(self, pod: dict[str, Any], **container: Any) -> dict[str, Any]:
-        [made] = pod["containers"]
-        return {
+    def _patch(self, pod: dict[str, Any], container: dict[str, Any]) -> None:
+        pod |= {
             "automountServiceAccountToken": False,
             "securityContext": POD_SECURITY,
-            "containers": [made | container | self._common()],
             "volumes": [
                 {"name": "data", "persistentVolumeClaim": {"claimName": self.claim}},
                 {"name": "scratch", "emptyDir": {}},
                 {"name": "blocks", "emptyDir": {}},
             ],
         }
-
-    def _common(self) -> dict[str, Any]:
-        return {
+        pod["containers"][0] |= container | {
             "imagePullPolicy": "IfNotPresent",
             "securityContext": CONTAINER_SECURITY,
             "envFrom": [{"secretRef": {"name": self.secret, "optional": True}}],
@@ -97,29 +90,29 @@ class DaskClusterPlan(FrozenModel):
             ],
         }
 
-    def _worker(self) -> dict[str, Any]:
+    def _worker(self, settings: Settings) -> dict[str, Any]:
         gpus = {"nvidia.com/gpu": str(self.gpus_per_worker)} if self.gpus_per_worker else {}
         memory = {"memory": self.worker_memory}
         return {
-            "requests": {"cpu": str(self.worker_cpus)} | memory | gpus,
-            "limits": memory | gpus,
+            "args": [
+                *("dask", "worker", "--name", "$(DASK_WORKER_NAME)"),
+                *("--nthreads", str(num_threads(settings)), "--memory-limit", "0"),
+                *("--resources", f"GPU=1 IO={IO_SLOTS_PER_WORKER}", "--no-dashboard"),
+                *("--local-directory", SCRATCH_DIR),
+            ],
+            "ports": [],  # without a dashboard it has none that are known beforehand
+            "resources": {
+                "requests": {"cpu": str(self.worker_cpus)} | memory | gpus,
+                "limits": memory | gpus,
+            },
         }
 
 
-def _worker_command(settings: Settings) -> list[str]:
-    return [
-        *("dask", "worker", "--name", "$(DASK_WORKER_NAME)"),
-        *("--nthreads", str(num_threads(settings)), "--memory-limit", "0"),
-        *("--resources", f"GPU=1 IO={IO_SLOTS_PER_WORKER}", "--no-dashboard"),
-        *("--local-directory", SCRATCH_DIR),
-    ]
-
-
-def _variables(settings: Settings) -> list[dict[str, str]]:
+def _variables(settings: Settings) -> dict[str, str]:
     of_the_pod = {
         "HOME": SCRATCH_DIR,
         "LONGFORM_HOME": DATA_DIR,
         "LONGFORM_BLOCK_DIR": BLOCK_DIR,
     }
     values = remote_environment(settings) | MALLOC | DASK_ENVIRONMENT | of_the_pod
-    return [{"name": name, "value": value} for name, value in sorted(values.items())]
+    return dict(sorted(values.items()))

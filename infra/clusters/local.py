@@ -12,7 +12,7 @@ import dask
 from distributed import Nanny, Scheduler, SpecCluster
 
 from infra.clusters.cluster_url import ClusterUrl
-from infra.clusters.workers import DASK_CONFIG, LOST_WORKER, OPENMP, RESOURCES, adapt, num_threads
+from infra.clusters.workers import DASK_CONFIG, OPENMP, RESOURCES, adapt, num_threads
 from longform.settings import Settings
 
 
@@ -52,6 +52,15 @@ class LocalCluster(SpecCluster):  # type: ignore[misc]  # distributed is not typ
         index = next(index for index in range(self._most) if index not in self.worker_spec)
         return {index: self._worker(index)}
 
+    def _update_worker_status(self, op: str, message: Any) -> None:
+        """Note that a worker has come or gone, and leave it to the nanny of one that has died.
+
+        `SpecCluster` would look 15 s later whether the worker is back, and close its nanny for good
+        where it is not: on a busy machine, or because it has just died again. The flow itself
+        notices when no worker comes back.
+        """
+        super(SpecCluster, self)._update_worker_status(op, message)
+
     def _worker(self, index: int) -> dict[str, Any]:
         gpu = self._gpus[index % len(self._gpus)] if self._gpus else None
         cpu_threads = self._settings.cpu_threads or max(1, (os.cpu_count() or 1) // self._most)
@@ -80,7 +89,6 @@ def _start_ignoring_interrupts(settings: Settings) -> LocalCluster:
     """
     resource_tracker.ensure_running()  # when it starts, it unblocks SIGINT
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    dask.config.set(LOST_WORKER)  # read when a worker dies, so it is set for good
     with dask.config.set(DASK_CONFIG):
         return LocalCluster(settings)
 

@@ -41,10 +41,6 @@ DASK_CONFIG = SHORT_LOGS | {
     # default of half a second, ten waiting chunks ask for one worker.
     "distributed.scheduler.unknown-task-duration": "60s",
 }
-# A worker process that dies is started again by its nanny. Dask would look 15 s later whether the
-# worker is back, and close that nanny for good where it is not: on a busy machine, or because it
-# has just died again. The flow itself notices when no worker comes back.
-LOST_WORKER = {"distributed.deploy.lost-worker-timeout": "10000 hours"}
 # The same for schedulers and workers that are configured by their environment alone.
 DASK_ENVIRONMENT = {
     "DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": str(NUM_KEPT_MESSAGES),

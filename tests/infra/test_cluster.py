@@ -1,11 +1,16 @@
 """Clusters: what they offer, and what is said where they do not."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
 from infra.cluster import GPU, IO, local_cluster, require_resources, visible_gpus
+from infra.clusters.workers import DASK_CONFIG
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
 
@@ -29,8 +34,12 @@ def test_missing_resources_are_named(offered: dict[str, int], missing: str) -> N
 def test_a_local_cluster_offers_what_the_flow_asks_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a GPU the CPU goes by that name, with a slot for each macro chunk in flight."""
+    """Without a GPU the CPU goes by that name, with a slot for each macro chunk in flight.
+
+    Dask's own settings are what they were before.
+    """
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    before = _dask_settings()
     settings = Settings(home=tmp_path, slots_per_worker=3)
     with local_cluster(settings) as cluster, Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(1)
@@ -39,6 +48,32 @@ def test_a_local_cluster_offers_what_the_flow_asks_for(
     (seen,) = environment.values()
     assert seen["LONGFORM_HOME"] == str(tmp_path)
     assert int(seen["LONGFORM_CPU_THREADS"]) >= 1
+    assert _dask_settings() == before
+
+
+def _dask_settings() -> dict[str, object]:
+    names = (*DASK_CONFIG, "distributed.deploy.lost-worker-timeout")
+    return {name: dask.config.get(name) for name in names}
+
+
+def test_a_worker_that_dies_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nanny stays, however long that takes: Dask would give it up after a while, here none."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "0s"}),
+        local_cluster(Settings(home=tmp_path)) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.wait_for_workers(1)
+        (dead,) = client.run(os.getpid).values()
+        os.kill(dead, signal.SIGKILL)
+        while dead in client.run(os.getpid, on_error="ignore").values():
+            time.sleep(0.1)
+        client.wait_for_workers(1, timeout=120)
+        (again,) = client.run(os.getpid).values()
+    assert again != dead
 
 
 def _environment_of_worker() -> dict[str, str]:

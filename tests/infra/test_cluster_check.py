@@ -1,12 +1,13 @@
 """What is checked on a cluster before any work starts."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 from distributed import Client, LocalCluster
 
 from infra import cluster_check
-from infra.cluster_check import WorkerView, require_fit_workers, require_resources, versions
+from infra.cluster_check import PACKAGES, require_fit_workers, require_resources
 from longform.errors import EnvironmentFaultError
 from tests.support.range_server import range_server
 
@@ -61,15 +62,42 @@ def test_a_busy_api_is_asked_again(client: Client, monkeypatch: pytest.MonkeyPat
     require_fit_workers(client, "http://busy/api")
 
 
-def test_other_versions_are_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker with another version of a package that both sides need is refused, by name."""
-    old = WorkerView(versions=versions() | {"distributed": "2020.1.0"}, reaches_api=True)
-    views = {f"tcp://10.0.0.{number}:1": old for number in range(5)}
-    monkeypatch.setattr(client, "run", lambda *_: views)
-    with pytest.raises(EnvironmentFaultError, match="other versions of distributed") as caught:
+def tell_version(
+    client: Client, monkeypatch: pytest.MonkeyPatch, package: str, version: str | None
+) -> None:
+    """Have five workers tell that they have this version of a package."""
+    told = client.get_versions(packages=PACKAGES)
+    other = {"packages": told["client"]["packages"] | {package: version}}
+    told["workers"] = {f"tcp://10.0.0.{number}:1": other for number in range(5)}
+    monkeypatch.setattr(client, "get_versions", lambda packages: told)
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "shown"),
+    [
+        ("distributed", "2020.1.0", "distributed"),
+        ("prefect", "2.0", "prefect"),
+        ("python", "3.9.1.final.0", "Python"),
+    ],
+)
+def test_other_versions_are_named(
+    package: str, version: str, shown: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with another version of what both sides need is refused, by name."""
+    tell_version(client, monkeypatch, package, version)
+    with pytest.raises(EnvironmentFaultError, match=f"other versions of {shown}") as caught:
         require_fit_workers(client, None)
-    assert "tcp://10.0.0.0:1 has 2020.1.0" in str(caught.value)
+    assert f"tcp://10.0.0.0:1 has {version[:3]}" in str(caught.value)
     assert "and 2 more" in str(caught.value)
+
+
+def test_another_build_of_the_same_python_is_fit(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last part of Python's version does not count."""
+    major, minor, *_ = sys.version_info
+    tell_version(client, monkeypatch, "python", f"{major}.{minor}.999.final.0")
+    require_fit_workers(client, None)
 
 
 def test_a_worker_without_longform_is_named(
@@ -86,8 +114,9 @@ def test_a_worker_without_longform_is_named(
 
 
 def test_a_package_that_is_missing_is_a_version_like_others(
-    monkeypatch: pytest.MonkeyPatch,
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that is not installed differs from any version."""
-    monkeypatch.setattr(cluster_check, "PACKAGES", ("no-such-package",))
-    assert versions()["no-such-package"] == "not installed"
+    tell_version(client, monkeypatch, "longform", None)
+    with pytest.raises(EnvironmentFaultError, match=r"tcp://10\.0\.0\.0:1 has none,"):
+        require_fit_workers(client, None)

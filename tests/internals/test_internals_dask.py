@@ -5,7 +5,7 @@ import inspect
 import dask
 import pytest
 
-from infra.clusters.workers import DASK_CONFIG, DASK_ENVIRONMENT, LOST_WORKER
+from infra.clusters.workers import DASK_CONFIG, DASK_ENVIRONMENT
 from tests.support.library import Library
 
 DISTRIBUTED = Library("distributed")
@@ -30,7 +30,20 @@ def test_a_cluster_asks_for_the_worker_that_comes_next() -> None:
     DISTRIBUTED.require_call(cluster, workers={}, scheduler={}, name="longform", silence_logs=40)
 
 
-@pytest.mark.parametrize("name", sorted({*DASK_CONFIG, *LOST_WORKER}))
+def test_a_cluster_gives_up_the_nannies_of_dead_workers_in_one_place() -> None:
+    """`LocalCluster` passes by what `SpecCluster` does there, and keeps the notes of `Cluster`."""
+    timed, plain = (
+        DISTRIBUTED.find(f"distributed.deploy.{name}._update_worker_status").__code__
+        for name in ("spec.SpecCluster", "cluster.Cluster")
+    )
+    setting = "distributed.deploy.lost-worker-timeout"
+    DISTRIBUTED.require(setting in timed.co_consts, "SpecCluster waits for a lost worker")
+    DISTRIBUTED.require("super" in timed.co_names, "and leaves the rest to Cluster")
+    DISTRIBUTED.require("scheduler_info" in plain.co_names, "Cluster notes the workers there are")
+    DISTRIBUTED.require(plain.co_argcount == 3, "they are told what has happened, and to whom")
+
+
+@pytest.mark.parametrize("name", sorted(DASK_CONFIG))
 def test_dask_knows_the_settings_that_we_change(name: str) -> None:
     """Dask passes over a setting that it does not know, without a word."""
     DISTRIBUTED.require(dask.config.get(name, None) is not None, f"{name} is a setting")
