@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longform.audio import Pcm, Span, require_tiling
-from longform.chunking.micro import CHUNKERS, MicroChunker, micro_chunker
+from longform.chunking.micro import CHUNKERS, MicroChunker, SilenceMicroChunker, micro_chunker
 from longform.chunking.micro_chunk import MicroChunk
-from longform.chunking.micro_silence import SilenceMicroChunker
 from longform.chunking.micro_vad import VadMicroChunker
 from longform.chunking.vad import FRAME_SAMPLES, GROUP_FRAMES
 from longform.params import TranscribeParams, VadParams

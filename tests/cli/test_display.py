@@ -10,12 +10,9 @@ import pyte
 import pytest
 from rich.console import Console
 
-from cli.channel_lanes import Lanes
 from cli.display import PlainDisplay, QuietDisplay, open_display
-from cli.eta import TimeLeft
-from cli.live_display import LiveDisplay
-from cli.run_view import Place, RunView
-from cli.stderr_capture import CapturedStderr
+from cli.live_display import CapturedStderr, LiveDisplay
+from cli.run_view import Lanes, Place, RunView, TimeLeft
 from longform.runs.progress_events import RunningChunk, RunProgress
 
 MINUTE = 60 * 16_000  # samples

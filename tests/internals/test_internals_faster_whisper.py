@@ -29,7 +29,7 @@ def test_prompts_and_suppressed_tokens_are_made_as_before() -> None:
 
 
 def test_words_are_aligned_for_many_windows_at_once() -> None:
-    """`longform/speech/word_alignment.py` gives a list of windows with a length for each."""
+    """`longform/speech/whisper_windows.py` gives a list of windows with a length for each."""
     FASTER_WHISPER.require_call(
         f"{MODEL}.find_alignment", None, "tokenizer", [[1]], "encoder output", [3_000]
     )
