@@ -147,7 +147,8 @@ class ChunkDispatcher:
         window.enter()
         task = asyncio.create_task(self._transcribe(job))
         task.add_done_callback(lambda _: window.leave())
-        self._tasks = [task, *self._unfinished()]
+        self._tasks.append(task)  # first, so that it is ended too where another has failed
+        self._tasks = self._unfinished()
         await window.room(self._order)
 
     def _unfinished(self) -> list[asyncio.Task[None]]:
