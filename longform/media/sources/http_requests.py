@@ -95,7 +95,7 @@ class RemoteAddress:
                         self._target = target
                         yield response
                         return
-                    target, redirected = self._next(response), True
+                    target, redirected = self._next(target, response), True
         raise RedirectLoopError(
             f"{self.shown} redirects more than {MAX_REDIRECTS} times; "
             "give the address where it leads to"
@@ -138,9 +138,9 @@ class RemoteAddress:
                 response = await stack.enter_async_context(exchange)
             yield response
 
-    def _next(self, response: httpx.Response) -> str:
+    def _next(self, before: str, response: httpx.Response) -> str:
         try:
-            target = response.url.join(response.headers["Location"])
+            target = httpx.URL(before).join(response.headers["Location"])
         except (ValueError, httpx.InvalidURL) as error:
             raise AddressInvalidError(
                 f"{self.shown} redirects to no valid address; give the address that is meant"
