@@ -63,7 +63,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
 
 def open_reader(source: Source, policy: SourcePolicy) -> "ObjectReader":
     """Return a reader of a pinned object."""
-    return ObjectReader(signed_urls.full_address(source.url), policy, source.etag)
+    return ObjectReader(signed_urls.resolve(source.url), policy, source.etag)
 
 
 class ObjectReader:

@@ -36,7 +36,7 @@ _book: OrderedDict[str, str] = OrderedDict()
 _writing = threading.Lock()
 
 
-class Entry(FrozenModel):
+class Credential(FrozenModel):
     """One line of the book, on its way to another process; its repr hides the full address."""
 
     sealed: str
@@ -62,7 +62,7 @@ def is_sealed(media_url: str) -> bool:
     return found is not None and media_url == redact(media_url) + found[0]
 
 
-def full_address(media_url: str) -> str:
+def resolve(media_url: str) -> str:
     """Return the address behind a sealed form; any other address is returned as it is.
 
     Raises:
@@ -81,13 +81,13 @@ def full_address(media_url: str) -> str:
     )
 
 
-def entry(media_url: str) -> Entry | None:
+def credential_for(media_url: str) -> Credential | None:
     """Return what another process must know to open an address; None where that is nothing."""
-    full = full_address(media_url)
-    return None if full == media_url else Entry(sealed=media_url, full=SecretStr(full))
+    full = resolve(media_url)
+    return None if full == media_url else Credential(sealed=media_url, full=SecretStr(full))
 
 
-def enter(known: Entry | None) -> None:
+def register(known: Credential | None) -> None:
     """Take in what another process has sent.
 
     A newer address that was found here meanwhile stays: links are refreshed where they are read.
@@ -160,7 +160,7 @@ async def known_address(media_url: str, policy: SourcePolicy) -> str:
         SourceExpiredError: unknown, and there is no hook, or it has no link.
     """
     try:
-        return full_address(media_url)
+        return resolve(media_url)
     except SourceExpiredError:
         if policy.url_refresh is None:
             raise
@@ -237,7 +237,7 @@ def _call(hook: Any, media_url: str, reason: str, answer: "Future[str]") -> None
 
 def _current(media_url: str) -> str | None:
     try:
-        return full_address(media_url)
+        return resolve(media_url)
     except SourceExpiredError:
         return None
 
