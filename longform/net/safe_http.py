@@ -87,7 +87,7 @@ def require_well_formed(host: str, port: int) -> None:
     """
     if not (_NAME.match(host) or _IPV6.match(host)) or not 0 < port < 65_536:
         raise AddressInvalidError(
-            f"{printable(host)}:{port} is no valid host and port; check the address"
+            f"{printable(host)}:{port} is not a valid host and port; check the address"
         )
 
 

@@ -146,11 +146,11 @@ def _require(path: Path, kind: str, keys: tuple[str, ...]) -> Mapping[str, str]:
     try:
         session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf) as error:
-        raise WeightsError(f"diarize: {path} is no ONNX model; fetch it again") from error
+        raise WeightsError(f"diarize: {path} is not an ONNX model; fetch it again") from error
     found: dict[str, str] = session.get_modelmeta().custom_metadata_map
     if missing := [key for key in keys if key not in found]:
         raise WeightsError(
-            f"diarize: {path} is no {kind} model of sherpa-onnx: its metadata lacks {missing[0]}"
+            f"diarize: {path} is not a {kind} model of sherpa-onnx: its metadata lacks {missing[0]}"
         )
     if found["sample_rate"] != str(SAMPLE_RATE_HZ):
         raise WeightsError(f"diarize: {path} is for {found['sample_rate']} Hz, not 16000")

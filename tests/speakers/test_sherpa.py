@@ -103,7 +103,7 @@ def test_models_that_are_wrong(settings: Settings, tmp_path: Path) -> None:
     foreign = save_embedding(tmp_path / "foreign.onnx", EMBEDDING | {"framework": "own"})
     wrong = {
         tmp_path / "none.onnx": "there is no segmentation model",
-        text: "is no ONNX model",
+        text: "is not an ONNX model",
         settings.embedding_model: "lacks window_size",
         slow: "8000 Hz",
     }

@@ -39,7 +39,9 @@ def find_ffmpeg(ffmpeg_path: str | None = None) -> str:
     if ffmpeg_path is not None:
         found = shutil.which(ffmpeg_path)
         if found is None:
-            raise EnvironmentFaultError(f"{ffmpeg_path} is no ffmpeg binary; see LONGFORM_FFMPEG")
+            raise EnvironmentFaultError(
+                f"{ffmpeg_path} is not an ffmpeg binary; see LONGFORM_FFMPEG"
+            )
         return found
     if (found := shutil.which("ffmpeg")) is not None:
         return found

@@ -45,7 +45,7 @@ class Served:
 
     @property
     def bytes_fetched(self) -> int:
-        """Bytes read from the source so far by everybody who shares it in this process."""
+        """Bytes read from the source so far by all users of it in this process."""
         return self._cache.bytes_fetched
 
     @property

@@ -137,14 +137,14 @@ def _complain(name: str, error: str, facts: dict[str, Any], audio_stream: int | 
         raise NoAudioError(f"{name}: ffmpeg does not know the codec of its audio; convert it first")
     if error == "not_media":
         raise NotMediaError(
-            f"{name} is no recording in a format that can be opened; "
+            f"{name} is not a recording in a format that can be opened; "
             "check that it is an audio or video file"
         )
     if not facts["num_streams"]:
         raise NoAudioError(f"{name} has no audio stream, so there is nothing to transcribe")
     raise NoAudioError(
         f"{name} has {facts['num_streams']} audio streams, numbered from 0; "
-        f"there is no number {audio_stream}"
+        f"number {audio_stream} does not exist"
     )
 
 

@@ -143,7 +143,7 @@ class RemoteAddress:
             target = httpx.URL(before).join(response.headers["Location"])
         except (ValueError, httpx.InvalidURL) as error:
             raise AddressInvalidError(
-                f"{self.shown} redirects to no valid address; give the address that is meant"
+                f"{self.shown} redirects to an invalid address; give the address that is meant"
             ) from error
         if target.scheme not in ("http", "https"):
             raise SchemeRefusedError(

@@ -202,8 +202,8 @@ def _write(file: BinaryIO, part: bytes, scratch_dir: Path) -> None:
         file.write(part)
     except OSError as error:
         raise OutputError(
-            f"{scratch_dir} takes no more ({error.strerror}): make room, or set TMPDIR to a "
-            "place that has it"
+            f"{scratch_dir} cannot take more data ({error.strerror}): make room, or set TMPDIR "
+            "to a place that has it"
         ) from error
 
 

@@ -148,7 +148,7 @@ async def expiry_error(response: httpx.Response, shown: str) -> SourceExpiredErr
     ):
         return None
     return SourceExpiredError(
-        f"{shown} gives no access any more ({status}): its link has expired; start again with a "
+        f"{shown} no longer gives access ({status}): its link has expired; start again with a "
         "new link (finished chunks are kept), or set LONGFORM_URL_REFRESH"
     )
 
