@@ -13,8 +13,8 @@ from longform.media.sources import signed_urls
 from longform.media.sources.signed_urls import (
     Credential,
     credential_for,
-    enter,
     is_sealed,
+    register,
     replace,
     resolve,
     seal,
@@ -123,7 +123,7 @@ def test_a_refreshed_address_stays_when_the_old_one_arrives_again() -> None:
     sealed = seal("https://h/refreshed?sig=old")
     sent = credential_for(sealed)
     replace(sealed, "https://h/refreshed?sig=new")
-    enter(sent)
+    register(sent)
     assert resolve(sealed) == "https://h/refreshed?sig=new"
 
 

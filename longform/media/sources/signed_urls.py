@@ -22,6 +22,7 @@ import httpx
 from pydantic import SecretStr
 
 from longform.errors import EnvironmentFaultError, SourceExpiredError
+from longform.media.io_loop import on_io_loop
 from longform.net.policy import SourcePolicy, redact, scheme_of
 from longform.params import FrozenModel
 
@@ -164,7 +165,7 @@ async def known_address(media_url: str, policy: SourcePolicy) -> str:
     except SourceExpiredError:
         if policy.url_refresh is None:
             raise
-    return await refreshed(media_url, None, policy, "unknown")
+    return await on_io_loop(refreshed(media_url, None, policy, "unknown"))
 
 
 async def refreshed(media_url: str, failed: str | None, policy: SourcePolicy, reason: str) -> str:
