@@ -10,8 +10,12 @@ import pytest
 
 from longform.audio import Span
 from longform.errors import EnvironmentFaultError
-from longform.media.decode.demuxers import ALLOWED_DEMUXERS
-from longform.media.decode.ffmpeg_args import find_ffmpeg, whole_command, window_command
+from longform.media.decode.ffmpeg_args import (
+    ALLOWED_DEMUXERS,
+    find_ffmpeg,
+    whole_command,
+    window_command,
+)
 from longform.media.decode.ffmpeg_process import Decoding
 from longform.media.decode.sandbox import StalledError, Watchdog, child
 from longform.media.model import Media

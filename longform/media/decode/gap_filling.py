@@ -15,8 +15,13 @@ import numpy as np
 
 from longform.audio import SAMPLE_RATE_HZ, Pcm, to_samples, to_seconds
 from longform.errors import DecodeInterruptedError, NotMediaError
-from longform.media.decode.demuxers import INPUT_OPTIONS, WITHOUT_TIME_STAMPS
-from longform.media.decode.ffmpeg_args import BLOCK_SAMPLES, JITTER_SEC, LONGEST_GAP_SEC
+from longform.media.decode.ffmpeg_args import (
+    BLOCK_SAMPLES,
+    INPUT_OPTIONS,
+    JITTER_SEC,
+    LONGEST_GAP_SEC,
+    WITHOUT_TIME_STAMPS,
+)
 from longform.media.decode.ffmpeg_process import Decoding, Outcome, TimestampGap
 from longform.media.decode.sandbox import run_script
 from longform.media.gateway.gateway import Served

@@ -16,7 +16,7 @@ from typing import Any
 
 from longform.audio import SAMPLE_RATE_HZ, to_samples
 from longform.errors import NoAudioError, NotMediaError, SourceTooLargeError
-from longform.media.decode.demuxers import INPUT_OPTIONS
+from longform.media.decode.ffmpeg_args import INPUT_OPTIONS
 from longform.media.decode.sandbox import run_script
 from longform.media.gateway.gateway import Served, serve
 from longform.media.model import Access, Media, Source
