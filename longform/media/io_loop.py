@@ -32,7 +32,8 @@ async def on_io_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine on the loop for sources, and return its result on the caller's.
 
     Where the caller is cancelled, the work is too, and has ended when this returns: what it
-    holds (a file in the run's folder, a share of a cache) is given back by then.
+    holds (a file in the run's folder, a connection) is given back by then. A caller that is
+    cancelled once more leaves at once.
     """
     loop = io_loop()
     if asyncio.get_running_loop() is loop:
@@ -50,7 +51,7 @@ async def on_io_loop(work: Coroutine[Any, Any, Result]) -> Result:
         return await asyncio.shield(result)
     except asyncio.CancelledError:
         loop.call_soon_threadsafe(lambda: tasks[0].cancel())
-        await asyncio.gather(result, return_exceptions=True)
+        await asyncio.wait([result])
         raise
 
 

@@ -99,22 +99,26 @@ async def test_hosts_have_slots_of_their_own() -> None:
     assert host_slots("a.example", 443) is not host_slots("a.example", 80)
 
 
-async def test_who_is_cancelled_has_given_everything_back() -> None:
-    """Work on the loop for sources has ended, clean-up included, when its caller has."""
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_is_cancelled_has_given_everything_back(times: int) -> None:
+    """Work on the loop for sources ends with its caller, and before it where it is given time."""
     ended = []
 
     async def work() -> None:
         try:
             await asyncio.sleep(60)
         finally:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
             ended.append(threading.current_thread().name)
 
     caller = asyncio.create_task(on_io_loop(work()))
-    await asyncio.sleep(0.05)
-    caller.cancel()
+    for _ in range(times):
+        await asyncio.sleep(0.02)
+        caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
+    assert ended == (["source-io"] if times == 1 else [])
+    await asyncio.sleep(0.3)
     assert ended == ["source-io"]
 
 
