@@ -26,10 +26,9 @@ from longform.errors import (
     OutputError,
     WeightsError,
 )
-from longform.media.model import source_policy
 from longform.media.sources import signed_urls
 from longform.media.spool import open_scratch
-from longform.net.policy import shown_name
+from longform.net.policy import SourcePolicy, shown_name
 from longform.reprocess.batch_report import Cost, FileRecord, Outcome
 from longform.reprocess.previous_results import FailureNote, now_utc
 from longform.reprocess.replace import keeps_old
@@ -157,6 +156,7 @@ class BatchContext:
 
     run_id: str
     settings: Settings
+    policy: SourcePolicy
     cluster: RunCluster
     progress: BatchProgress
     host_limit: HostLimits
@@ -254,7 +254,7 @@ class Batch:
                 RunContext(
                     run_id=recording_run_id(self.context.run_id, chosen.number),
                     settings=self.context.settings,
-                    policy=source_policy(self.context.settings),
+                    policy=self.context.policy,
                     cluster=self.context.cluster,
                     scratch=scratch,
                     progress=progress,

@@ -117,7 +117,7 @@ def planned_chunks(
 
     async def find(boundary_sample: int) -> Split:
         await run.cluster.client()
-        address = signed_urls.entry(recording.recording.source.url)
+        address = signed_urls.credential_for(recording.recording.source.url)
         with dask.annotate(resources={IO: 1}, priority=-recording.order):
             future = find_split.submit(
                 recording.recording, boundary_sample, recording.params, address

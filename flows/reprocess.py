@@ -100,7 +100,9 @@ async def reprocess(
         chooser = Chooser(select, params, target, fetch, EngineChoices(run.settings), host_limit)
         verdicts = await choose_files(chooser, entries, limit)
         if not dry_run:
-            context = BatchContext(run.run_id, run.settings, run.cluster, progress, host_limit)
+            context = BatchContext(
+                run.run_id, run.settings, run.policy, run.cluster, progress, host_limit
+            )
             wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
             batch = Batch(context, wanted, records)
             stopped = await batch.run(only_chosen(verdicts), files_in_flight)

@@ -73,7 +73,7 @@ class TooManyRequestsError(SourceThrottledError):
 
 
 class ServerOverloadedError(SourceThrottledError):
-    """The server has too much to do (503)."""
+    """The server is overloaded (503)."""
 
 
 class SourceStalledError(RetryableError):
@@ -149,7 +149,7 @@ class AccessDeniedError(SourceRefusedError):
 
 
 class UnusableAnswerError(SourceRefusedError):
-    """The server answers with a status that brings no recording."""
+    """The server answers with a status that holds no recording."""
 
 
 class NotRegularFileError(SourceRefusedError):

@@ -17,7 +17,7 @@ from longform.chunking.macro import Split
 from longform.media.model import Media, Recording, Source
 from longform.media.probe import probe as media_probe
 from longform.media.sources import open as sources
-from longform.media.sources.signed_urls import Entry as SignedUrl
+from longform.media.sources.signed_urls import Credential
 from longform.net.policy import SourcePolicy
 from longform.params import DiarizeParams, TranscribeParams
 from longform.pipeline import planning
@@ -75,7 +75,7 @@ async def choose_engine(params: TranscribeParams, settings: Settings) -> EngineS
     **retrying,
 )
 async def find_split(
-    recording: Recording, boundary_sample: int, params: TranscribeParams, address: SignedUrl | None
+    recording: Recording, boundary_sample: int, params: TranscribeParams, address: Credential | None
 ) -> Split:
     """Choose where to split near a nominal boundary (a sample on the timeline)."""
     return await planning.find_split(recording, boundary_sample, params, address)

@@ -82,22 +82,22 @@ class BlockCache:
             yield part
             position += len(part)
 
-    async def sample(self, start: int, end: int) -> bytes:
+    async def read_prefix(self, start: int, end: int) -> bytes:
         """Return bytes that begin a block, without the rest of it; it is not fetched again."""
         index, offset = divmod(start, self.block_bytes)
         if offset or end >= min(start + self.block_bytes, self._length_bytes):
             return await self.read(start, end)
-        head = await self._known_prefix(index)
-        if head is None or len(head.data) < end - start:
-            head = await self._fetch_part(start, end)
-            await self.keep_prefix(index, head)
-        return head.data[: end - start]
+        prefix = await self._known_prefix(index)
+        if prefix is None or len(prefix.data) < end - start:
+            prefix = await self._fetch_part(start, end)
+            await self.keep_prefix(index, prefix)
+        return prefix.data[: end - start]
 
-    async def keep_prefix(self, index: int, head: Block) -> None:
+    async def keep_prefix(self, index: int, prefix: Block) -> None:
         """Keep bytes that begin a block: only what follows them will be fetched."""
-        self._prefixes[index] = head
+        self._prefixes[index] = prefix
         if self._store is not None:
-            await asyncio.to_thread(self._store.put, f"{index}.head", head)
+            await asyncio.to_thread(self._store.put, f"{index}.prefix", prefix)
 
     async def block(self, index: int) -> bytes:
         """Return one block, from the cache, from a fetch under way, or from the source.
@@ -177,13 +177,13 @@ class BlockCache:
     async def _fetch_block(self, index: int) -> Block:
         start = index * self.block_bytes
         end = min(start + self.block_bytes, self._length_bytes)
-        head = await self._known_prefix(index)
-        if head is None:
+        prefix = await self._known_prefix(index)
+        if prefix is None:
             block = await self._fetch_part(start, end)
         else:
-            rest = await self._fetch_part(start + len(head.data), end)
-            self._require_continued(head, rest)
-            block = Block(head.overlap, head.data + rest.data)
+            rest = await self._fetch_part(start + len(prefix.data), end)
+            self._require_continued(prefix, rest)
+            block = Block(prefix.overlap, prefix.data + rest.data)
         check = self._checks.get(index)
         if check is not None and content_digest(block.data[: check.end - start]) != check.digest:
             raise self._changed()
@@ -200,10 +200,10 @@ class BlockCache:
         return Block(part[:overlap], part[overlap:])
 
     async def _known_prefix(self, index: int) -> Block | None:
-        head = self._prefixes.get(index)
-        if head is None and self._store is not None:
-            head = await asyncio.to_thread(self._store.get, f"{index}.head")
-        return head
+        prefix = self._prefixes.get(index)
+        if prefix is None and self._store is not None:
+            prefix = await asyncio.to_thread(self._store.get, f"{index}.prefix")
+        return prefix
 
     async def _known(self, index: int) -> Block | None:
         block = self._blocks.get(index)

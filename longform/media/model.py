@@ -48,16 +48,16 @@ class ContentCheck(FrozenModel):
 
 
 def content_digest(data: bytes) -> str:
-    """Return the digest of a sample: 64 bits, against accidents."""
+    """Return the digest of a checked stretch: 64 bits, against accidents."""
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 class Source(FrozenModel):
     """A recording whose place, length and content were seen once, and are pinned.
 
-    `url` is for readers: the sealed form of a signed address, which `address_book` resolves.
-    People get `shown` and `name`. Where the source had to be downloaded, `url` is the path of
-    the copy on this host.
+    `url` is for readers: of a signed address it is the sealed form, which `signed_urls.resolve`
+    turns back. People get `shown` and `name`. Where the source had to be downloaded, `url` is
+    the path of the copy on this host.
     """
 
     url: str = Field(repr=False)

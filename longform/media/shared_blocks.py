@@ -103,7 +103,7 @@ class BlockStore:
             fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, index)
         except (BlockingIOError, PermissionError):
             return False
-        except OSError:  # no locks on that file system: everybody fetches
+        except OSError:  # no locks on that file system: every process fetches
             return True
         return True
 

@@ -41,7 +41,7 @@ _STATUSES: tuple[tuple[frozenset[int], type[LongformError], str], ...] = (
         "refuses access ({status}); give an address that may be read",
     ),
     (frozenset({429}), TooManyRequestsError, "asks for fewer requests (429); try later"),
-    (frozenset({503}), ServerOverloadedError, "has too much to do (503); try later"),
+    (frozenset({503}), ServerOverloadedError, "is overloaded (503); try later"),
     (
         frozenset({408, 425, 500, 502, 504, *range(506, 600)} - {511}),
         ServerFailingError,
@@ -81,15 +81,15 @@ _TRANSPORT: tuple[tuple[type[Exception], str, type[LongformError], str], ...] = 
         httpx.UnsupportedProtocol,
         "",
         SchemeRefusedError,
-        "is no http(s) address; give one, or a path",
+        "is not an http(s) address; give one, or a path",
     ),
-    (httpx.InvalidURL, "", AddressInvalidError, "is no valid address; check it"),
-    (UnicodeError, "", AddressInvalidError, "is, or leads to, no valid address; check it"),
+    (httpx.InvalidURL, "", AddressInvalidError, "is not a valid address; check it"),
+    (UnicodeError, "", AddressInvalidError, "is not a valid address, or leads to none; check it"),
     (
         httpx.RemoteProtocolError,
         "Invalid URL in location header",
         AddressInvalidError,
-        "redirects to no valid address; give the address that is meant",
+        "redirects to an invalid address; give the address that is meant",
     ),
     (httpx.RemoteProtocolError, "closed", ConnectionCutError, "cut the connection; try again"),
     (
@@ -102,7 +102,7 @@ _TRANSPORT: tuple[tuple[type[Exception], str, type[LongformError], str], ...] = 
         httpx.RemoteProtocolError,
         "",
         MalformedAnswerError,
-        "sends what is not HTTP; check that the address is a web server's",
+        "does not answer in HTTP; check that the address is a web server's",
     ),
     (httpx.HTTPError, "", ConnectionCutError, "cut the connection; try again"),
 )
@@ -120,7 +120,7 @@ def status_error(response: httpx.Response, shown: str) -> LongformError | None:
                 error.retry_after_sec = asked_pause_sec(response)
             return error
     return UnusableAnswerError(
-        f"{shown} answers {status}, which brings no recording; give the address of the file itself"
+        f"{shown} answers {status}, which holds no recording; give the address of the file itself"
     )
 
 

@@ -6,7 +6,6 @@ names stay as they were. A second resolution, which could answer differently, ne
 """
 
 import asyncio
-import logging
 import re
 import socket
 import ssl
@@ -88,7 +87,7 @@ def require_well_formed(host: str, port: int) -> None:
     """
     if not (_NAME.match(host) or _IPV6.match(host)) or not 0 < port < 65_536:
         raise AddressInvalidError(
-            f"{printable(host)}:{port} is no valid host and port; check the address"
+            f"{printable(host)}:{port} is not a valid host and port; check the address"
         )
 
 
@@ -120,54 +119,38 @@ def make_client(policy: SourcePolicy) -> httpx.AsyncClient:
         keepalive_expiry=limits.keepalive_expiry,
         network_backend=CheckedBackend(policy),
     )
-    return _RedactingClient(
+    return httpx.AsyncClient(
         transport=transport,
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(policy.stall_timeout_sec, connect=policy.connect_timeout_sec),
         # Compressed bodies would shift every byte offset.
         headers={"Accept-Encoding": "identity", "User-Agent": f"longform/{__version__}"},
+        event_hooks={"request": [_keep_out_of_logs]},
     )
 
 
-_LOGGERS = ("httpx", "httpcore.http11")  # what they log may hold signatures
+class _LoggedUrl(httpx.URL):
+    """An address that is whole where it is sent, and redacted where it is written out."""
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
-class _RedactUrls(logging.Filter):
-    """Redacts the URL in httpx's line for every request, and drops httpcore's with headers."""
+async def _keep_out_of_logs(request: httpx.Request) -> None:
+    """Let httpx and httpcore log no signature of this request, nor of where it redirects to.
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change a record; False drops it."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                redact(str(value)) if isinstance(value, httpx.URL) else value
-                for value in record.args
-            )
-        # Among the headers of a redirect is the address that it leads to.
-        return not str(record.msg).startswith("receive_response_headers")
+    Their loggers belong to the program that awaits us, so the request is changed instead: httpx
+    logs its URL as text, and httpcore logs what its trace extension was shown before.
+    """
+    request.url = _LoggedUrl(request.url)
+    request.extensions = {**request.extensions, "trace": _hide_headers}
 
 
-class _RedactingClient(httpx.AsyncClient):
-    """Keeps addresses out of the log while it is open; then loggers are as they were."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._redacting = _RedactUrls()
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self._redacting)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        self._let_go()
-        await super().aclose()
-
-    async def __aexit__(self, *exc: Any) -> None:
-        self._let_go()
-        await super().__aexit__(*exc)
-
-    def _let_go(self) -> None:
-        for name in _LOGGERS:
-            logging.getLogger(name).removeFilter(self._redacting)
+async def _hide_headers(event: str, info: dict[str, Any]) -> None:
+    # Among the headers of a redirect is the address that it leads to.
+    if event.endswith("receive_response_headers.complete"):
+        info["return_value"] = "(headers not shown)"
 
 
 @cache

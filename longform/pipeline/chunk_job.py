@@ -7,7 +7,7 @@ from pydantic import Field
 from longform.audio import Span, clock
 from longform.media.model import DamagedSpan, Recording
 from longform.media.sources import signed_urls
-from longform.media.sources.signed_urls import Entry
+from longform.media.sources.signed_urls import Credential
 from longform.media.spool import WorkFile
 from longform.params import FrozenModel, TranscribeParams
 from longform.speech.engine import DecodeOptions, EngineSpec
@@ -112,11 +112,11 @@ class MacroChunkJob(FrozenModel):
         return Span(self.start_sample, self.end_sample)
 
     @property
-    def address(self) -> Entry | None:
+    def address(self) -> Credential | None:
         """What a process that has not opened the source must know to read the audio."""
         if isinstance(self.audio, SpooledAudio):
             return None
-        return signed_urls.entry(self.audio.recording.source.url)
+        return signed_urls.credential_for(self.audio.recording.source.url)
 
     @property
     def heard_span(self) -> Span:

@@ -25,7 +25,7 @@ from longform.media.model import Access, DamagedSpan, DamageReport, Recording, s
 from longform.media.probe.probe import probe
 from longform.media.sources import signed_urls
 from longform.media.sources.open import open_source
-from longform.media.sources.signed_urls import Entry
+from longform.media.sources.signed_urls import Credential
 from longform.media.spool import PcmWriter, WorkFile, WorkRun
 from longform.params import FrozenModel, TranscribeParams
 from longform.settings import Settings
@@ -97,13 +97,13 @@ async def find_split(
     recording: Recording,
     boundary_sample: int,
     params: TranscribeParams,
-    address: Entry | None = None,
+    address: Credential | None = None,
 ) -> Split:
     """Read the search window around a nominal boundary and choose the split in it.
 
     `address` is what a process that has not opened the recording must know to read it.
     """
-    signed_urls.enter(address)
+    signed_urls.register(address)
     total_samples = recording.media.num_samples_estimate or 0
     window = search_window(boundary_sample, total_samples, params)
     damage = DamageReport()

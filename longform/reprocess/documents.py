@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from longform.errors import EmptySourceError, OutputError, ParameterError, SourceRefusedError
-from longform.media.sources.open import BACKENDS, open_reader, open_source
+from longform.media.sources.open import BACKENDS, open_source, read_whole
 from longform.net.policy import SourcePolicy, redact, require_size, scheme_of
 from longform.storage.remote_folder import RemoteFolder, open_file_system
 from longform.storage.store_errors import object_error, store_errors
@@ -57,11 +57,7 @@ async def read_document(url: str, fetch: FetchContext) -> bytes:
         source = await open_source(url, policy, fetch.scratch_dir)
     except EmptySourceError:
         return b""
-    reader = open_reader(source, policy)
-    try:
-        return await reader.read(0, source.length_bytes)
-    finally:
-        await reader.close()
+    return await read_whole(source, policy)
 
 
 def nameable_by(document_url: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ from hashlib import file_digest
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from longform.audio import SAMPLE_RATE_HZ, Span, to_samples
 from longform.errors import EngineUnavailableError, EnvironmentFaultError, WeightsError
@@ -22,7 +23,8 @@ from longform.extras import missing_extra
 from longform.media.decode.sandbox import child
 from longform.params import DiarizeParams
 from longform.settings import Settings
-from longform.speakers.sherpa_child import Request
+
+_SCRIPT = Path(__file__).with_name("sherpa_script.py")
 
 # What sherpa-onnx reads from a model's metadata; without one of these it ends the process.
 _SEGMENTATION_KEYS = (
@@ -90,18 +92,17 @@ class SherpaDiarizer:
         """
         if num_samples == 0:
             return []
-        request = Request(
-            segmentation=str(self.segmentation),
-            embedding=str(self.embedding),
-            audio=str(audio),
-            num_threads=self.num_threads,
-            window_shift=window_shift(num_samples),
-            num_speakers=params.num_speakers,
-            min_speakers=params.min_speakers,
-            max_speakers=params.max_speakers,
-            threshold=params.threshold,
-        )
-        found = json.loads(await _run(request, num_samples))
+        order = {
+            "segmentation": str(self.segmentation),
+            "embedding": str(self.embedding),
+            "audio": str(audio),
+            "num_threads": self.num_threads,
+            "window_shift": window_shift(num_samples),
+            **params.model_dump(
+                include={"num_speakers", "min_speakers", "max_speakers", "threshold"}
+            ),
+        }
+        found = json.loads(await _run(order, num_samples))
         return [
             (Span(_sample(start, num_samples), _sample(end, num_samples)), speaker)
             for start, end, speaker in found
@@ -145,29 +146,32 @@ def _require(path: Path, kind: str, keys: tuple[str, ...]) -> Mapping[str, str]:
     try:
         session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except (Fail, InvalidGraph, InvalidProtobuf) as error:
-        raise WeightsError(f"diarize: {path} is no ONNX model; fetch it again") from error
+        raise WeightsError(f"diarize: {path} is not an ONNX model; fetch it again") from error
     found: dict[str, str] = session.get_modelmeta().custom_metadata_map
     if missing := [key for key in keys if key not in found]:
         raise WeightsError(
-            f"diarize: {path} is no {kind} model of sherpa-onnx: its metadata lacks {missing[0]}"
+            f"diarize: {path} is not a {kind} model of sherpa-onnx: its metadata lacks {missing[0]}"
         )
     if found["sample_rate"] != str(SAMPLE_RATE_HZ):
         raise WeightsError(f"diarize: {path} is for {found['sample_rate']} Hz, not 16000")
     return found
 
 
-async def _run(request: Request, num_samples: int) -> bytes:
-    script = ("-P", "-m", "longform.speakers.sherpa_child", request.model_dump_json())
+async def _run(order: Mapping[str, Any], num_samples: int) -> bytes:
+    """Return what the script says last.
+
+    Not `run_script`: minutes go by without a word from it, and its complaint is wanted.
+    """
+    command = (sys.executable, "-P", str(_SCRIPT), json.dumps(order))
     hours = num_samples / SAMPLE_RATE_HZ / 3600
     memory_bytes = BASE_MEMORY_BYTES + round(hours * MEMORY_BYTES_PER_HOUR)
-    async with child((sys.executable, *script), memory_bytes=memory_bytes) as process:
+    async with child(command, memory_bytes=memory_bytes) as process:
         output, complaints = await process.communicate()
     if process.returncode != 0:
         last = complaints.decode(errors="replace").strip().rpartition("\n")[2][:300]
         raise EngineUnavailableError(
             f"diarize: sherpa-onnx ended with exit code {process.returncode}: {last}"
         )
-    # sherpa-onnx may write to stdout as well: the result is the last line.
     return output.strip().rpartition(b"\n")[2]
 
 

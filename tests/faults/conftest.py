@@ -14,7 +14,7 @@ from tests.support.fault_server import FaultServer, fault_server
 
 SECONDS = 8  # of speech: 33 to 256 KB, dozens of blocks
 BLOCK_BYTES = 8_192  # bytes; as many requests for so little audio as hours of it would take
-SAMPLE_BYTES = 256
+CHECK_BYTES = 256
 
 NAMES = (
     "mulaw_8k.wav",
@@ -54,8 +54,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = CacheLimits(block_bytes=BLOCK_BYTES, overlap_bytes=OVERLAP_BYTES)
     monkeypatch.setattr("longform.media.block_cache.REMOTE_LIMITS", limits)
     monkeypatch.setattr("longform.media.sources.fingerprint.BLOCK_BYTES", BLOCK_BYTES)
-    monkeypatch.setattr("longform.media.sources.fingerprint.SAMPLE_BYTES", SAMPLE_BYTES)
-    monkeypatch.setattr("longform.media.sources.fingerprint.WHOLE_BYTES", SAMPLE_BYTES)
+    monkeypatch.setattr("longform.media.sources.fingerprint.CHECK_BYTES", CHECK_BYTES)
+    monkeypatch.setattr("longform.media.sources.fingerprint.WHOLE_BYTES", CHECK_BYTES)
 
 
 @pytest.fixture

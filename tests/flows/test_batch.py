@@ -13,6 +13,7 @@ from flows.batch import FEWEST, Batch, BatchContext, BatchOptions, FileSlots, Ho
 from flows.progress import BatchProgress
 from flows.run_cluster import RunCluster
 from longform.errors import NotMediaError, OutputError
+from longform.media.model import source_policy
 from longform.params import TranscribeParams
 from longform.reprocess.batch_report import FileRecord
 from longform.reprocess.entry import Entry
@@ -48,7 +49,9 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> HostLimits:
 def batch_of(limits: HostLimits, home: Path) -> Batch:
     """Return a batch that has no server and no cluster."""
     settings = Settings(home=home)
-    context = BatchContext("run", settings, RunCluster("run", settings), BatchProgress(), limits)
+    cluster = RunCluster("run", settings)
+    policy = source_policy(settings)
+    context = BatchContext("run", settings, policy, cluster, BatchProgress(), limits)
     return Batch(context, BatchOptions((), with_changes=False, use_cache=True), [])
 
 

@@ -1,4 +1,4 @@
-"""What we use of fsspec, s3fs and gcsfs beyond their documentation: `longform/media/sources`."""
+"""What we use of fsspec, s3fs and gcsfs beyond their documentation: `cloud_clients.py`."""
 
 import inspect
 

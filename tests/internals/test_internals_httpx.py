@@ -1,10 +1,13 @@
 """What we use of httpx and httpcore beyond their documentation: `longform/net/safe_http.py`."""
 
+import asyncio
+import logging
+
 import httpcore
 import httpx
 
 from longform.net.policy import SourcePolicy
-from longform.net.safe_http import _LOGGERS, CheckedBackend
+from longform.net.safe_http import CheckedBackend
 from tests.support.library import Library
 
 HTTPX, HTTPCORE = Library("httpx"), Library("httpcore")
@@ -35,15 +38,35 @@ def test_a_pool_connects_through_our_backend() -> None:
     HTTPCORE.require_call("httpcore.AnyIOBackend.sleep", None, 0.1)
 
 
-def test_requests_are_logged_under_the_names_that_we_filter() -> None:
-    """Signatures in URLs and headers are kept out of the log by filters on these two loggers."""
-    found = {
-        HTTPX.find("httpx._client.logger").name,
-        HTTPCORE.find("httpcore._async.http11.logger").name,
-    }
-    HTTPX.require(found == set(_LOGGERS), f"the loggers are {', '.join(_LOGGERS)}")
+def test_what_is_logged_of_a_request_can_be_changed_in_the_request() -> None:
+    """httpx logs the URL that a hook has set; httpcore logs what its trace was shown before."""
+    send = HTTPX.find("httpx.AsyncClient._send_single_request").__code__
+    HTTPX.require("url" in send.co_names, "the line of a request is made of request.url")
+    hooks = HTTPX.find("httpx.AsyncClient._send_handling_redirects").__code__
+    HTTPX.require(
+        "_send_single_request" in hooks.co_names and "request" in hooks.co_consts,
+        "request hooks run before the request is sent",
+    )
+    info: dict[str, object] = {"return_value": "secret"}
+    lines = asyncio.run(_logged(info))
+    HTTPCORE.require(lines == ["test.complete return_value='hidden'"], "Trace.atrace logs `info`")
     handle = HTTPCORE.find("httpcore._async.http11.AsyncHTTP11Connection.handle_async_request")
     HTTPCORE.require(
         "receive_response_headers" in handle.__code__.co_consts,
         "headers are logged as receive_response_headers",
     )
+
+
+async def _logged(info: dict[str, object]) -> list[str]:
+    """Return what a trace logs of `info` when its extension changes it."""
+
+    async def hide(event: str, shown: dict[str, object]) -> None:
+        shown["return_value"] = "hidden"
+
+    lines: list[str] = []
+    logger = logging.Logger("httpcore.http11", logging.DEBUG)
+    logger.addFilter(lambda record: bool(lines.append(record.getMessage())))
+    request = httpcore.Request("GET", "http://h/", extensions={"trace": hide})
+    trace = HTTPCORE.find("httpcore._trace.Trace")("test", logger, request)
+    await trace.atrace("test.complete", info)
+    return lines

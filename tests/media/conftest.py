@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import imageio_ffmpeg
 import pytest
 
-from longform.media.sources import gcs_client
+from longform.media.sources import cloud_clients
 from longform.net.policy import SourcePolicy
 from tests.support.gcs_server import GcsServer, gcs_server
 from tests.support.range_server import RangeServer, range_server
@@ -57,6 +57,6 @@ def gcs_service() -> Iterator[GcsServer]:
 def gcs(gcs_service: GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[GcsServer]:
     """Point this process at the emulator."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_service.url)
-    gcs_client.file_system.cache_clear()
+    cloud_clients.gcs_file_system.cache_clear()
     yield gcs_service
-    gcs_client.file_system.cache_clear()
+    cloud_clients.gcs_file_system.cache_clear()

@@ -177,8 +177,8 @@ async def test_a_sample_is_not_fetched_again() -> None:
     """What was read of a block's beginning is joined to the rest, which alone is fetched."""
     reader = CountingReader()
     cache = BlockCache(reader, len(CONTENT), CacheLimits(100, overlap_bytes=10))
-    assert await cache.sample(300, 330) == CONTENT[300:330]
-    assert await cache.sample(300, 330) == CONTENT[300:330]
+    assert await cache.read_prefix(300, 330) == CONTENT[300:330]
+    assert await cache.read_prefix(300, 330) == CONTENT[300:330]
     assert await cache.block(3) == CONTENT[300:400]
     assert reader.asked == [(290, 330), (320, 400)]
 

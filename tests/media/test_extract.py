@@ -310,8 +310,10 @@ async def test_a_decoder_that_fails_at_the_same_place_each_time(
         await collect(extract_all(recording))
 
 
-def _impatient(self: Watchdog, feed: ReadProgress | None = None, timeout_sec: float = 0.5) -> None:
-    self.feed, self.timeout_sec = feed, timeout_sec
+def _impatient(
+    self: Watchdog, progress: ReadProgress | None = None, timeout_sec: float = 0.5
+) -> None:
+    self.progress, self.timeout_sec = progress, timeout_sec
 
 
 @pytest.mark.media

@@ -10,8 +10,12 @@ import pytest
 
 from longform.audio import Span
 from longform.errors import EnvironmentFaultError
-from longform.media.decode.demuxers import ALLOWED_DEMUXERS
-from longform.media.decode.ffmpeg_args import find_ffmpeg, whole_command, window_command
+from longform.media.decode.ffmpeg_args import (
+    ALLOWED_DEMUXERS,
+    find_ffmpeg,
+    whole_command,
+    window_command,
+)
 from longform.media.decode.ffmpeg_process import Decoding
 from longform.media.decode.sandbox import StalledError, Watchdog, child
 from longform.media.model import Media
@@ -175,8 +179,8 @@ def test_a_child_that_hangs_without_its_pipes_dies_with_its_parent() -> None:
     assert gone or hanging.status() == psutil.STATUS_ZOMBIE
 
 
-class _Feed:
-    """A feed that delivers nothing, and may say that it waits for its source."""
+class _Progress:
+    """Progress that delivers nothing, and may say that it waits for its source."""
 
     bytes_sent = 0
 
@@ -192,12 +196,12 @@ class _Feed:
 
 async def test_a_hang_is_told_from_waiting() -> None:
     """A child is given up only when it does nothing though nothing keeps it waiting."""
-    feed = _Feed(waits=2)
+    progress = _Progress(waits=2)
     async with child(_python("import time; time.sleep(600)")) as process:
         assert process.stdout is not None
         with pytest.raises(StalledError):
-            await Watchdog(feed, timeout_sec=0.05).read(process.stdout)
-    assert feed._waits == -1
+            await Watchdog(progress, timeout_sec=0.05).read(process.stdout)
+    assert progress._waits == -1
 
 
 async def test_a_child_has_a_ceiling_of_time() -> None:

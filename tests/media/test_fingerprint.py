@@ -16,12 +16,12 @@ from longform.media.gateway.gateway import serve
 from longform.media.model import BLOCK_BYTES, Source
 from longform.media.sources import local_file
 from longform.media.sources.fingerprint import (
-    NUM_SAMPLES,
-    SAMPLE_BYTES,
+    CHECK_BYTES,
+    NUM_CHECKS,
     WHOLE_BYTES,
     ContentHash,
+    check_spans,
     remote_fingerprint,
-    sample_spans,
     validator,
 )
 from longform.media.sources.open import open_reader, open_source, require_unchanged
@@ -29,7 +29,7 @@ from longform.net.policy import SourcePolicy
 from tests.support.range_server import RangeServer
 
 LARGE = random.Random(6).randbytes(2_600_003)
-LENGTHS = st.sampled_from([1, 2, 999, SAMPLE_BYTES, WHOLE_BYTES, WHOLE_BYTES + 1, 2_000_003])
+LENGTHS = st.sampled_from([1, 2, 999, CHECK_BYTES, WHOLE_BYTES, WHOLE_BYTES + 1, 2_000_003])
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def identify(content: bytes, etag: str | None = None) -> str:
 @given(length=st.integers(WHOLE_BYTES + 1, 2**45))
 def test_samples_lie_inside_and_at_both_ends(length: int) -> None:
     """Whatever the length, head and tail are among the samples, each begins a block, none meet."""
-    spans = sample_spans(length)
-    assert len(spans) <= NUM_SAMPLES
+    spans = check_spans(length)
+    assert len(spans) <= NUM_CHECKS
     assert (spans[0][0], spans[-1][1]) == (0, length)
     assert all(start % BLOCK_BYTES == 0 and start < end for start, end in spans)
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
@@ -73,7 +73,7 @@ def test_samples_lie_inside_and_at_both_ends(length: int) -> None:
 def test_a_change_in_what_was_read_changes_it(length: int, place: float, etag: str | None) -> None:
     """Any byte of a small file, and any sampled byte of a large one, is part of the identity."""
     content = random.Random(length).randbytes(length)
-    at = int(place * min(length, SAMPLE_BYTES))
+    at = int(place * min(length, CHECK_BYTES))
     changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
     assert identify(content, etag) == identify(content, etag) != identify(changed, etag)
 
@@ -109,7 +109,7 @@ def test_a_large_source_costs_a_megabyte() -> None:
     """However long it is, 1 MiB is read, and of the last block what the file has of it."""
     reader = InMemory(bytes(40_000_000))
     asyncio.run(remote_fingerprint(reader, 40_000_000, ""))
-    assert WHOLE_BYTES - SAMPLE_BYTES < reader.num_bytes <= WHOLE_BYTES + BLOCK_BYTES
+    assert WHOLE_BYTES - CHECK_BYTES < reader.num_bytes <= WHOLE_BYTES + BLOCK_BYTES
 
 
 async def test_two_addresses_without_validators_are_one_recording(

@@ -1,61 +1,77 @@
-"""No more requests at a time to one host than its slots, whichever loops they run on."""
+"""No more requests at a time to one host than its slots, whoever opens and reads."""
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+import time
+from pathlib import Path
 
 import pytest
 
-from longform.media.sources.http_requests import HostSlots, host_slots
+from longform.media.gateway.gateway import serve
+from longform.media.io_loop import on_io_loop
+from longform.media.sources.http_requests import REQUESTS_PER_HOST, host_slots
+from longform.media.sources.open import open_source
+from longform.net.policy import SourcePolicy
+from tests.support.fault_server import Exchange, Fault, Served, fault_server
+
+CONTENT = bytes(range(256)) * 8_000
 
 
 class Crowd:
     """Counts how many hold a slot at once."""
 
-    def __init__(self, slots: HostSlots) -> None:
+    def __init__(self, slots: asyncio.Semaphore) -> None:
         self.slots = slots
         self.most = 0
         self.served = 0
         self._now = 0
-        self._counting = threading.Lock()
 
     async def visit(self) -> None:
         """Hold a slot for some turns of the loop."""
-        async with self.slots.slot():
-            with self._counting:
-                self._now += 1
-                self.most = max(self.most, self._now)
+        async with self.slots:
+            self._now += 1
+            self.most = max(self.most, self._now)
             for _ in range(5):
                 await asyncio.sleep(0)
-            with self._counting:
-                self._now -= 1
-                self.served += 1
+            self._now -= 1
+            self.served += 1
 
 
-async def _all(visits: "list[Coroutine[None, None, None]]") -> None:
-    await asyncio.gather(*visits)
+def test_threads_with_loops_of_their_own_share_the_slots(
+    policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """Six threads open and read sources of one server, which never has five requests at once."""
+
+    async def read(server_url: str) -> bytes:
+        source = await open_source(server_url, policy, tmp_path)
+        async with serve(source, policy) as served:
+            return await served.read(0, len(CONTENT))
+
+    def slowly(exchange: Exchange) -> None:
+        time.sleep(0.01)
+        exchange.answer()
+
+    found: list[bytes] = []
+    with fault_server() as server:
+        server.served = Served(CONTENT)
+        server.fault, server.place = Fault(slowly), 0
+        threads = [
+            threading.Thread(target=lambda: found.append(asyncio.run(read(server.url))))
+            for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert found == [CONTENT] * 6
+        assert 2 <= server.most_open <= REQUESTS_PER_HOST
 
 
-def test_loops_on_threads_share_the_slots() -> None:
-    """Forty visitors on four loops are all served, never more than three at a time."""
-    crowd = Crowd(HostSlots(3))
-    threads = [
-        threading.Thread(target=lambda: asyncio.run(_all([crowd.visit() for _ in range(10)])))
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert crowd.served == 40
-    assert 1 <= crowd.most <= 3
-
-
-async def test_who_leaves_the_queue_holds_up_nobody() -> None:
+async def test_who_leaves_the_queue_holds_up_no_other() -> None:
     """A waiter that is cancelled, before or just after its turn came, loses no slot."""
-    slots = HostSlots(1)
+    slots = asyncio.Semaphore(1)
     crowd = Crowd(slots)
-    async with slots.slot():
+    async with slots:
         leaving = [asyncio.create_task(crowd.visit()) for _ in range(3)]
         staying = asyncio.create_task(crowd.visit())
         await asyncio.sleep(0)
@@ -65,41 +81,59 @@ async def test_who_leaves_the_queue_holds_up_nobody() -> None:
         await staying
         await leaving[2]
     assert crowd.served == 2
-    async with asyncio.timeout(5), slots.slot():
+    async with asyncio.timeout(5), slots:
         pass
 
 
-async def test_a_loop_that_was_closed_loses_no_slot() -> None:
-    """A waiter whose loop has gone is passed over."""
-    slots = HostSlots(1)
-
-    async def wait_and_give_up() -> None:
-        asyncio.get_running_loop().create_task(slots._acquire())
-        await asyncio.sleep(0)
-
-    async with slots.slot():
-        await asyncio.to_thread(_run_and_abandon, wait_and_give_up())
-    async with asyncio.timeout(5), slots.slot():
-        pass
+async def test_a_crowd_is_served_as_slots_come_free() -> None:
+    """Forty visitors are all served, never more at a time than there are slots."""
+    crowd = Crowd(host_slots("crowd.example", 443))
+    await asyncio.gather(*(crowd.visit() for _ in range(40)))
+    assert crowd.served == 40
+    assert crowd.most == REQUESTS_PER_HOST
 
 
-def _run_and_abandon(work: "Coroutine[None, None, None]") -> None:
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(work)
-    loop.close()
-
-
-def test_hosts_have_slots_of_their_own() -> None:
+async def test_hosts_have_slots_of_their_own() -> None:
     """The same host and port share their slots; others do not."""
     assert host_slots("a.example", 443) is host_slots("a.example", 443)
     assert host_slots("a.example", 443) is not host_slots("a.example", 80)
 
 
-@pytest.mark.parametrize("num_slots", [1, 4])
-async def test_a_failure_inside_gives_the_slot_back(num_slots: int) -> None:
-    """After errors there are as many slots as before."""
-    slots = HostSlots(num_slots)
-    for _ in range(num_slots + 1):
-        with pytest.raises(RuntimeError):
-            async with asyncio.timeout(5), slots.slot():
-                raise RuntimeError
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_is_cancelled_has_given_everything_back(times: int) -> None:
+    """Work on the loop for sources ends with its caller, and before it where it is given time."""
+    ended = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.1)
+            ended.append(threading.current_thread().name)
+
+    caller = asyncio.create_task(on_io_loop(work()))
+    for _ in range(times):
+        await asyncio.sleep(0.02)
+        caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert ended == (["source-io"] if times == 1 else [])
+    await asyncio.sleep(0.3)
+    assert ended == ["source-io"]
+
+
+async def test_errors_and_results_come_back() -> None:
+    """What work on the loop for sources returns or raises reaches its caller; also from inside."""
+
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    async def fail() -> None:
+        raise LookupError("no")
+
+    async def nested() -> int:
+        return await on_io_loop(add(1, 2))
+
+    assert await on_io_loop(nested()) == 3
+    with pytest.raises(LookupError, match="no"):
+        await on_io_loop(fail())

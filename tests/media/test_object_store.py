@@ -31,7 +31,7 @@ from longform.media.decode.ffmpeg_args import find_ffmpeg
 from longform.media.gateway.gateway import serve
 from longform.media.model import Recording
 from longform.media.probe.probe import probe
-from longform.media.sources import s3_client
+from longform.media.sources import cloud_clients
 from longform.media.sources.open import open_reader, open_source
 from longform.net.policy import SourcePolicy
 from longform.storage.store_errors import object_error
@@ -53,9 +53,9 @@ def policy(policy: SourcePolicy) -> SourcePolicy:
 @pytest.fixture
 def changed_environment(s3: S3Server) -> Iterator[None]:
     """Let botocore look at its environment anew, in the test and after it."""
-    s3_client.file_system.cache_clear()
+    cloud_clients.s3_file_system.cache_clear()
     yield
-    s3_client.file_system.cache_clear()
+    cloud_clients.s3_file_system.cache_clear()
 
 
 def impatient(policy: SourcePolicy) -> SourcePolicy:

@@ -1,8 +1,10 @@
 """What the probe says, and what it refuses."""
 
 import random
+import struct
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +17,8 @@ from longform.errors import (
 )
 from longform.media.model import Media
 from longform.media.probe import probe as probe_module
-from longform.media.probe.probe import AudioTable, probe, read_audio_table
+from longform.media.probe import probe_script
+from longform.media.probe.probe import probe
 from longform.media.sources.open import open_source
 from longform.net.policy import SourcePolicy
 from tests.media.conftest import ffmpeg_binaries
@@ -165,55 +168,81 @@ async def test_audio_that_begins_later_is_read_in_one_pass(
     )
 
 
-def _box(kind: bytes, content: bytes = b"", *, wide: bool = False) -> bytes:
-    if wide:
-        return (1).to_bytes(4, "big") + kind + (16 + len(content)).to_bytes(8, "big") + content
-    return (8 + len(content)).to_bytes(4, "big") + kind + content
-
-
-def _numbers(*numbers: int) -> bytes:
-    return b"".join(number.to_bytes(4, "big") for number in numbers)
-
-
-def _track(handler: bytes, *times: int, edits: int = 1) -> bytes:
-    stts = _box(b"stts", _numbers(0, len(times) // 2, *times))
-    media = _box(b"hdlr", _numbers(0, 0) + handler) + _box(b"minf", _box(b"stbl", stts))
-    return _box(b"trak", _box(b"edts", _box(b"elst", _numbers(0, edits))) + _box(b"mdia", media))
-
-
-def _movie(*tracks: bytes) -> bytes:
-    return _box(b"moov", _box(b"mvhd", b"x" * 99) + b"".join(tracks))
-
-
-VIDEO = _track(b"vide", 9, 512, 9, 513)
+def _indexed(*timestamps: int, frames: int | None = None) -> SimpleNamespace:
+    """Return a stream with such an index, whose header counts so many frames."""
+    entries = [SimpleNamespace(timestamp=at) for at in timestamps]
+    return SimpleNamespace(index_entries=entries, frames=len(entries) if frames is None else frames)
 
 
 @pytest.mark.parametrize(
-    ("content", "table"),
+    ("stream", "fragmented", "frame_ticks"),
     [
-        (_movie(_track(b"soun", 99, 1024)) + _box(b"mdat"), AudioTable(False, 1024)),
-        (_movie(VIDEO, _track(b"soun", 99, 1024, 1, 7)), AudioTable(False, 1024)),
-        (_box(b"mdat", b"x" * 99, wide=True) + _movie(_track(b"soun", 9, 8)), AudioTable(False, 8)),
-        (_movie(_track(b"soun", 99, 1024, 1, 1025)), AudioTable(False, None)),
-        (_movie(_track(b"soun", 99, 1024, 2, 1023)), AudioTable(False, None)),
-        (_movie(_track(b"soun", 9, 1024, 1, 1023, 9, 1024)), AudioTable(False, None)),
-        (_movie(_track(b"soun", 99, 1024, edits=2)), AudioTable(False, None)),
-        (_movie(VIDEO), AudioTable(False, None)),
-        (_movie(_box(b"mvex"), _track(b"soun", 99, 1024)), AudioTable(True)),
-        (_box(b"ftyp") + _box(b"moof") + _movie(), AudioTable(True)),
-        (_box(b"free") * 2_000 + _movie(), AudioTable(True)),
-        (b"\0\0\0\4ftyp", AudioTable(True)),
-        (b"\0\0\0\0mdat" + b"x" * 99, AudioTable(True)),
-        (b"", AudioTable(True)),
+        (_indexed(0, 1024, 2048, 3072), False, 1024),
+        (_indexed(-1024, 0, 1024), False, 1024),
+        (_indexed(0, 1024, 2048, 3071), False, None),
+        (_indexed(0, 1023, 2048, 3072), False, None),
+        (_indexed(0, 1024, 512, 1536, frames=3), False, None),
+        (_indexed(0, 1024, 2048, 3072, frames=2), True, 1024),
+        (_indexed(0, 1024, 2048, 3072, frames=0), True, 1024),
+        (_indexed(0), False, None),
+        (_indexed(), True, None),
     ],
 )
-async def test_sample_tables(content: bytes, table: AudioTable) -> None:
-    """Only a complete table of even frames is one by which windows are planned."""
+def test_indexes_of_mp4_files(
+    stream: SimpleNamespace, fragmented: bool, frame_ticks: int | None
+) -> None:
+    """Only a complete index of even frames is one by which windows are planned."""
+    expected = {"fragmented": fragmented, "frame_ticks": frame_ticks}
+    assert probe_script._mp4_index(stream) == expected
 
-    async def read(start: int, end: int) -> bytes:
-        return content[start:end]
 
-    assert await read_audio_table(read, len(content), 0) == table
+def test_an_index_beyond_a_day_is_not_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the look at an index costs is bounded; a longer one counts as uneven."""
+    monkeypatch.setattr(probe_script, "MAX_FRAMES", 3)
+    assert probe_script._mp4_index(_indexed(0, 8, 16))["frame_ticks"] == 8
+    assert probe_script._mp4_index(_indexed(0, 8, 16, 24))["frame_ticks"] is None
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _with_edits(content: bytes, *edits: tuple[int, int]) -> bytes:
+    """Return an mp4 whose index lies at its end, with another edit list.
+
+    Args:
+        content: the file; its one track has an edit list.
+        edits: duration in ms, and the media time in samples from which it is played.
+    """
+    entries = b"".join(struct.pack(">Iihh", *edit, 1, 0) for edit in edits)
+    new = _box(b"elst", struct.pack(">II", 0, len(edits)) + entries)
+    place = content.index(b"elst") - 4
+    old_bytes = int.from_bytes(content[place : place + 4])
+    made = bytearray(content[:place] + new + content[place + old_bytes :])
+    for kind in (b"moov", b"trak", b"edts"):
+        at = content.index(kind) - 4
+        size = int.from_bytes(made[at : at + 4]) + len(new) - old_bytes
+        made[at : at + 4] = size.to_bytes(4)
+    return bytes(made)
+
+
+async def test_audio_that_an_edit_list_cuts_is_read_in_one_pass(
+    policy: SourcePolicy, tmp_path: Path
+) -> None:
+    """An edit list that begins late is no obstacle; one with a cut inside is."""
+    long = ("-f", "lavfi", "-i", "sine=duration=20:sample_rate=48000", "-c:a", "aac")
+    content = encode(tmp_path / "a.m4a", *long).read_bytes()
+    edited = tmp_path / "edited.m4a"
+    for edits, access in (
+        ([(20_000, 1_024)], "windowed"),
+        ([(5_000, 1_024), (10_000, 480_000)], "sequential"),
+        ([(5_000, 1_024), (15_000, 241_024)], "sequential"),
+    ):
+        edited.write_bytes(_with_edits(content, *edits))
+        media = await look(edited, policy)
+        assert media.access == access
+        if access == "sequential":
+            assert media.access_reason == "its audio frames are not evenly spaced in time"
 
 
 async def test_joined_audio_is_read_in_one_pass(policy: SourcePolicy, tmp_path: Path) -> None:

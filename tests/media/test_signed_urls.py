@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from longform.errors import SourceExpiredError
 from longform.media.sources import signed_urls
 from longform.media.sources.signed_urls import (
-    Entry,
-    enter,
-    entry,
-    full_address,
+    Credential,
+    credential_for,
     is_sealed,
+    register,
     replace,
+    resolve,
     seal,
 )
 from longform.net.policy import redact, scheme_of, shown_name
@@ -39,7 +39,7 @@ WORDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=6, max_size=30)
 )
 def test_what_holds_no_secret_stays(address: str) -> None:
     """Paths and plain URLs are stored as they are, and stand for themselves."""
-    assert (seal(address), full_address(address), entry(address)) == (address, address, None)
+    assert (seal(address), resolve(address), credential_for(address)) == (address, address, None)
 
 
 @given(secret=WORDS, place=st.sampled_from(["{0}@h/x", "h/x?{0}", "h/x?a={0}", "h/x#{0}"]))
@@ -50,7 +50,7 @@ def test_a_sealed_form_holds_no_secret(secret: str, place: str) -> None:
     assert is_sealed(sealed)
     assert secret not in sealed.replace("sealed-", "").partition("#")[0]
     assert secret not in redact(sealed) + shown_name(sealed)
-    assert full_address(sealed) == full
+    assert resolve(sealed) == full
     assert seal(sealed) == seal(full) == sealed
 
 
@@ -66,13 +66,13 @@ def test_two_signatures_are_two_sealed_forms() -> None:
     """Addresses that differ in their query alone stay apart."""
     one, other = seal("https://h/get?id=1&sig=a"), seal("https://h/get?id=2&sig=a")
     assert one != other
-    assert full_address(other).endswith("id=2&sig=a")
+    assert resolve(other).endswith("id=2&sig=a")
 
 
 def test_an_unknown_sealed_form_is_an_error_that_says_what_to_do() -> None:
     """A sealed form of another process, or of yesterday, is never opened as if it were a URL."""
     with pytest.raises(SourceExpiredError, match="start again with the full link"):
-        full_address(f"https://h/talk.mp3#sealed-{'0' * 16}")
+        resolve(f"https://h/talk.mp3#sealed-{'0' * 16}")
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_a_secret_cannot_hide_behind_a_seal(address: str) -> None:
 
 def test_an_entry_carries_the_address_and_does_not_show_it() -> None:
     """What goes to workers survives pickling; repr and JSON hold no secret."""
-    sent = entry(seal(SIGNED))
-    assert isinstance(sent, Entry)
+    sent = credential_for(seal(SIGNED))
+    assert isinstance(sent, Credential)
     assert "SECRET" not in repr(sent) + str(sent) + sent.model_dump_json()
     assert pickle.loads(pickle.dumps(sent)).full.get_secret_value() == SIGNED
 
@@ -102,14 +102,14 @@ from longform.errors import SourceExpiredError
 from longform.media.sources import signed_urls
 sent = pickle.loads(sys.stdin.buffer.read())
 try:
-    signed_urls.full_address(sent.sealed)
+    signed_urls.resolve(sent.sealed)
 except SourceExpiredError:
-    signed_urls.enter(sent)
-    print(signed_urls.full_address(sent.sealed), end="")
+    signed_urls.register(sent)
+    print(signed_urls.resolve(sent.sealed), end="")
 """
     done = subprocess.run(
         [sys.executable, "-c", script],
-        input=pickle.dumps(entry(sealed)),
+        input=pickle.dumps(credential_for(sealed)),
         capture_output=True,
         cwd=REPO_ROOT,
         check=True,
@@ -121,16 +121,16 @@ except SourceExpiredError:
 def test_a_refreshed_address_stays_when_the_old_one_arrives_again() -> None:
     """Later chunks bring the address of the start along; what was refreshed here is newer."""
     sealed = seal("https://h/refreshed?sig=old")
-    sent = entry(sealed)
+    sent = credential_for(sealed)
     replace(sealed, "https://h/refreshed?sig=new")
-    enter(sent)
-    assert full_address(sealed) == "https://h/refreshed?sig=new"
+    register(sent)
+    assert resolve(sealed) == "https://h/refreshed?sig=new"
 
 
 def test_the_book_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that lives for months forgets the addresses that it used least."""
     monkeypatch.setattr(signed_urls, "MAX_ADDRESSES", 3)
     sealed = [seal(f"https://h/bounded?sig={number}") for number in range(5)]
-    assert full_address(sealed[-1]) == "https://h/bounded?sig=4"
+    assert resolve(sealed[-1]) == "https://h/bounded?sig=4"
     with pytest.raises(SourceExpiredError):
-        full_address(sealed[0])
+        resolve(sealed[0])

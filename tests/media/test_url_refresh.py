@@ -109,7 +109,7 @@ async def test_reading_goes_on_at_a_new_link(
     assert called[0] == source.url
     assert str(status) in called[1]
     assert "secret" not in "".join(called)
-    assert signed_urls.full_address(source.url).endswith("sig=secret2")
+    assert signed_urls.resolve(source.url).endswith("sig=secret2")
 
 
 async def test_readers_share_one_refresh(

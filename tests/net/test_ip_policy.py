@@ -104,7 +104,7 @@ async def test_a_name_without_address_is_a_connect_error() -> None:
 )
 async def test_what_is_no_host_and_port_is_not_resolved(host: str, port: int) -> None:
     """Resolvers take strange names for strange addresses: none of these is asked for."""
-    with pytest.raises(SourceRefusedError, match="no valid host and port"):
+    with pytest.raises(SourceRefusedError, match="not a valid host and port"):
         await CheckedBackend(SourcePolicy(allow_private_hosts=True)).connect_tcp(host, port, 1.0)
 
 

@@ -71,6 +71,15 @@ async def test_a_process_that_ends_is_an_error(settings: Settings, tmp_path: Pat
     assert "\n" not in str(caught.value)
 
 
+async def test_the_process_has_a_memory_ceiling(
+    settings: Settings, call: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What needs more memory than its audio should is an error, and not the end of the host."""
+    monkeypatch.setattr("longform.speakers.sherpa.BASE_MEMORY_BYTES", 2**27)
+    with pytest.raises(EngineUnavailableError):
+        await load_diarizer(settings).diarize(call, 20 * SAMPLE_RATE_HZ, DiarizeParams())
+
+
 def test_models_that_are_not_named() -> None:
     """Without models the message names both settings."""
     with pytest.raises(EnvironmentFaultError, match="LONGFORM_SEGMENTATION_MODEL"):
@@ -94,7 +103,7 @@ def test_models_that_are_wrong(settings: Settings, tmp_path: Path) -> None:
     foreign = save_embedding(tmp_path / "foreign.onnx", EMBEDDING | {"framework": "own"})
     wrong = {
         tmp_path / "none.onnx": "there is no segmentation model",
-        text: "is no ONNX model",
+        text: "is not an ONNX model",
         settings.embedding_model: "lacks window_size",
         slow: "8000 Hz",
     }

@@ -186,8 +186,8 @@ def test_retry_after_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
         (Answer({"detail": "x"}, status=413), ParameterError, "413"),
         (Answer({"error": "odd"}, status=422), ParameterError, "odd"),
         (Answer({}, status=504), ParameterError, "504"),
-        (Answer(raw=b"<html>"), EnvironmentFaultError, "no JSON object"),
-        (Answer([1]), EnvironmentFaultError, "no JSON object"),
+        (Answer(raw=b"<html>"), EnvironmentFaultError, "not a JSON object"),
+        (Answer([1]), EnvironmentFaultError, "not a JSON object"),
     ],
 )
 def test_what_is_final(answer: Answer, kind: type[LongformError], hint: str) -> None:

@@ -18,7 +18,6 @@ import ffmpeg
 
 from longform.audio import SAMPLE_RATE_HZ, Span
 from longform.errors import EnvironmentFaultError
-from longform.media.decode.demuxers import INPUT_OPTIONS, WITHOUT_TIME_STAMPS
 from longform.media.model import Media
 
 BLOCK_SAMPLES = 65_536  # samples per yielded block: about 4 s
@@ -28,6 +27,60 @@ LONGEST_GAP_SEC = 3_600  # seconds without audio that are kept; a longer jump is
 BACKWARDS_SEC = 0.1  # seconds of overlap that are trimmed; a longer one is a new beginning
 JITTER_SEC = 0.015  # seconds; less than a frame of any codec but AAC at 96 kHz
 WAVERING_SEC = {"vorbis": 0.1}  # codecs whose time stamps are less exact
+
+# Which of ffmpeg's demuxers may see a recording: no playlist or manifest (hls, dash, concat, sdp,
+# imf), which make ffmpeg open other addresses and files; no images, and no raw formats that would
+# take any bytes for sound. Every name exists in ffmpeg 5.1 and 9.0.
+ALLOWED_DEMUXERS = (
+    "aac",
+    "ac3",
+    "aiff",
+    "amr",
+    "ape",
+    "asf",
+    "au",
+    "avi",
+    "caf",
+    "dsf",
+    "dts",
+    "eac3",
+    "flac",
+    "flv",
+    "gsm",
+    "loas",
+    "matroska",
+    "mov",
+    "mp3",
+    "mpc",
+    "mpc8",
+    "mpeg",
+    "mpegts",
+    "mxf",
+    "nistsphere",
+    "ogg",
+    "oma",
+    "qcp",
+    "rm",
+    "tak",
+    "tta",
+    "voc",
+    "w64",
+    "wav",
+    "wv",
+    "xwma",
+)
+
+# Frames one after the other, without time stamps: those that libavformat makes up for them are
+# wrong after a change of rate, so there samples are counted.
+WITHOUT_TIME_STAMPS = frozenset({"aac", "ac3", "amr", "dts", "eac3", "gsm", "loas", "mp3"})
+
+# The gateway is plain HTTP on loopback; nothing else may be opened, whatever a file says.
+# What fills the receive buffer when ffmpeg has seen enough was fetched for nothing.
+INPUT_OPTIONS = {
+    "protocol_whitelist": "http,tcp",
+    "format_whitelist": ",".join(ALLOWED_DEMUXERS),
+    "recv_buffer_size": "65536",
+}
 
 
 def find_ffmpeg(ffmpeg_path: str | None = None) -> str:
@@ -39,7 +92,9 @@ def find_ffmpeg(ffmpeg_path: str | None = None) -> str:
     if ffmpeg_path is not None:
         found = shutil.which(ffmpeg_path)
         if found is None:
-            raise EnvironmentFaultError(f"{ffmpeg_path} is no ffmpeg binary; see LONGFORM_FFMPEG")
+            raise EnvironmentFaultError(
+                f"{ffmpeg_path} is not an ffmpeg binary; see LONGFORM_FFMPEG"
+            )
         return found
     if (found := shutil.which("ffmpeg")) is not None:
         return found

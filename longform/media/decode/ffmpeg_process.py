@@ -53,14 +53,14 @@ class Outcome:
 class Decoding:
     """A running ffmpeg. Leaving the context ends it, however it is left."""
 
-    def __init__(self, command: Sequence[str], feed: ReadProgress | None = None) -> None:
+    def __init__(self, command: Sequence[str], progress: ReadProgress | None = None) -> None:
         self._command = command
-        self._watchdog = Watchdog(feed)
+        self._watchdog = Watchdog(progress)
         self._stack = AsyncExitStack()
         self._messages: deque[str] = deque(maxlen=MESSAGES_KEPT)
         self._numbers: list[float] = []
         self._stalled = False
-        self._first_jump = asyncio.Event()
+        self._first_time = asyncio.Event()
         self.num_messages = 0
 
     async def __aenter__(self) -> Self:
@@ -79,15 +79,15 @@ class Decoding:
         await self._stack.aclose()
 
     @property
-    def jumps(self) -> list[TimestampGap]:
+    def gaps(self) -> list[TimestampGap]:
         """Where time stamps jumped, in order, so far; the first of each filter graph is 0."""
         pairs = zip(self._numbers[::2], self._numbers[1::2], strict=False)
         return [TimestampGap(at_sec, by_sec) for at_sec, by_sec in pairs]
 
     async def first_time_sec(self) -> float | None:
         """Return the time stamp of the first sample; None where there is none."""
-        await self._first_jump.wait()
-        return self.jumps[0].at_sec if self.jumps else None
+        await self._first_time.wait()
+        return self.gaps[0].at_sec if self.gaps else None
 
     async def catch_up(self) -> None:
         """Let what ffmpeg said before it wrote the last block be read.
@@ -136,7 +136,7 @@ class Decoding:
             self._keep(lines)
             rest = rest[-1_024:]
         self._keep([rest])
-        self._first_jump.set()
+        self._first_time.set()
 
     def _keep(self, lines: Sequence[bytes]) -> None:
         for line in lines:
@@ -144,7 +144,7 @@ class Decoding:
                 if len(self._numbers) < 2 * GAPS_KEPT:
                     self._numbers.append(float(number[1]))
                 if len(self._numbers) == 2:
-                    self._first_jump.set()
+                    self._first_time.set()
             elif text := line.decode(errors="replace").strip():
                 self.num_messages += 1
                 self._messages.append(text[:300])

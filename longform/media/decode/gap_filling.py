@@ -15,8 +15,13 @@ import numpy as np
 
 from longform.audio import SAMPLE_RATE_HZ, Pcm, to_samples, to_seconds
 from longform.errors import DecodeInterruptedError, NotMediaError
-from longform.media.decode.demuxers import INPUT_OPTIONS, WITHOUT_TIME_STAMPS
-from longform.media.decode.ffmpeg_args import BLOCK_SAMPLES, JITTER_SEC, LONGEST_GAP_SEC
+from longform.media.decode.ffmpeg_args import (
+    BLOCK_SAMPLES,
+    INPUT_OPTIONS,
+    JITTER_SEC,
+    LONGEST_GAP_SEC,
+    WITHOUT_TIME_STAMPS,
+)
 from longform.media.decode.ffmpeg_process import Decoding, Outcome, TimestampGap
 from longform.media.decode.sandbox import run_script
 from longform.media.gateway.gateway import Served
@@ -118,7 +123,7 @@ class Reading:
         """Yield what is decoded, with silence where audio begins late or is lost."""
         heard = 0  # samples that ffmpeg has delivered
         shift = 0  # samples of silence that were put in
-        noted = 0  # jumps that were looked at
+        noted = 0  # gaps that were looked at
         insertions: list[tuple[int, int]] = []
         async with aclosing(decoding.blocks()) as blocks:
             async for block in blocks:
@@ -131,7 +136,7 @@ class Reading:
                     await self._scan()
                     insertions = list(self._insertions)
                 position = self._first_sample + shift + heard + len(block)
-                noted = self._note_jumps(decoding, noted, position)
+                noted = self._note_gaps(decoding, noted, position)
                 for part in self._with_insertions(block, heard, insertions):
                     yield part
                 heard += len(block)
@@ -162,31 +167,31 @@ class Reading:
         if len(block):
             yield block
 
-    def _note_jumps(self, decoding: Decoding, noted: int, position: int) -> int:
-        """Report the gaps that begin before `position`; return how many jumps are dealt with."""
-        jumps = decoding.jumps
-        while noted < len(jumps):
-            jump = jumps[noted]
-            zero = self._zero_sample(jumps)
-            start = zero + to_samples(jump.at_sec)
-            if jump.by_sec and start >= position:
+    def _note_gaps(self, decoding: Decoding, noted: int, position: int) -> int:
+        """Report the gaps that begin before `position`; return how many gaps are dealt with."""
+        gaps = decoding.gaps
+        while noted < len(gaps):
+            gap = gaps[noted]
+            zero = self._zero_sample(gaps)
+            start = zero + to_samples(gap.at_sec)
+            if gap.by_sec and start >= position:
                 break
-            self._note_jump(jump, start, disturbed=decoding.num_messages > 0)
+            self._note_gap(gap, start, disturbed=decoding.num_messages > 0)
             noted += 1
         return noted
 
-    def _zero_sample(self, jumps: Sequence[TimestampGap]) -> int:
+    def _zero_sample(self, gaps: Sequence[TimestampGap]) -> int:
         if self._from_sample is not None:
             return self._from_sample
-        return self._first_sample - to_samples(jumps[0].at_sec)
+        return self._first_sample - to_samples(gaps[0].at_sec)
 
-    def _note_jump(self, jump: TimestampGap, start: int, *, disturbed: bool) -> None:
-        if jump.by_sec > LONGEST_GAP_SEC:
-            hours = jump.by_sec / 3_600
+    def _note_gap(self, gap: TimestampGap, start: int, *, disturbed: bool) -> None:
+        if gap.by_sec > LONGEST_GAP_SEC:
+            hours = gap.by_sec / 3_600
             self._note(start, start + 1, f"time stamps jump by {hours:.1f} h here: gap closed")
-        elif jump.by_sec >= PAUSE_SEC or (disturbed and jump.by_sec > 0):
-            reason = f"{jump.by_sec:.3f} s of audio are missing or broken"
-            self._note(start, start + to_samples(jump.by_sec), reason)
+        elif gap.by_sec >= PAUSE_SEC or (disturbed and gap.by_sec > 0):
+            reason = f"{gap.by_sec:.3f} s of audio are missing or broken"
+            self._note(start, start + to_samples(gap.by_sec), reason)
 
     def _note(self, start_sample: int, end_sample: int, reason: str) -> None:
         if self._damage is not None:

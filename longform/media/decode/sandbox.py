@@ -45,7 +45,7 @@ class StalledError(Exception):
 class Watchdog:
     """Tells a child that hangs from one that waits for its source."""
 
-    feed: ReadProgress | None = None
+    progress: ReadProgress | None = None
     timeout_sec: float = PROGRESS_TIMEOUT_SEC
 
     async def read(self, stream: asyncio.StreamReader, num_bytes: int = READ_BYTES) -> bytes:
@@ -65,10 +65,10 @@ class Watchdog:
                     raise StalledError from None
 
     def _delivered(self) -> int:
-        return self.feed.bytes_sent if self.feed is not None else 0
+        return self.progress.bytes_sent if self.progress is not None else 0
 
     def _excused(self) -> bool:
-        return self.feed is not None and self.feed.waits_for_source
+        return self.progress is not None and self.progress.waits_for_source
 
 
 @asynccontextmanager
@@ -134,20 +134,20 @@ class ScriptEnd:
 
 
 async def run_script(
-    script: Path, order: Mapping[str, Any], feed: ReadProgress, *, cpu_sec: int, max_bytes: int
+    script: Path, order: Mapping[str, Any], progress: ReadProgress, *, cpu_sec: int, max_bytes: int
 ) -> tuple[bytes, ScriptEnd]:
     """Run a module as a script in a child; return what it wrote, and its end.
 
     Args:
         script: the file, which imports PyAV and the standard library only.
         order: its one argument, as JSON.
-        feed: what it reads from.
+        progress: what it reads from.
         cpu_sec: its ceiling of CPU time, in seconds.
         max_bytes: what it may write, in bytes; what is beyond is cut off.
     """
     # Not -I: PyAV may lie where PYTHONPATH says. -P: this folder's names hide no other module.
     command = (sys.executable, "-P", str(script), json.dumps(order))
-    watchdog = Watchdog(feed)
+    watchdog = Watchdog(progress)
     written = bytearray()
     async with child(command, cpu_sec=cpu_sec) as process:
         assert process.stdout is not None

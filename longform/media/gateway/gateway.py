@@ -4,28 +4,27 @@ ffmpeg is not trusted with the network: it reports success after a connection wa
 follows redirects anywhere. It is given an address on this host's loopback, behind which the
 gateway reads the pinned source, retries, caches, and remembers what it failed to deliver.
 
-There is one gateway per process, on a thread and an event loop of its own, because tasks
-come and go on threads and loops of theirs, while sources are shared between them.
+There is one gateway per process, on the loop for sources (`io_loop`): nothing but its start
+happens anywhere else.
 """
 
 import asyncio
-import os
 import secrets
+import socket
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from longform.errors import InvariantError, LongformError
 from longform.media.block_cache import BlockCache, CacheLimits, remote_cache
 from longform.media.gateway.http_server import HEADER_BYTES, serve_connection
+from longform.media.io_loop import io_loop, on_io_loop
 from longform.media.model import Source
 from longform.media.sources.open import open_reader
 from longform.net.policy import SourcePolicy, scheme_of
 
-Result = TypeVar("Result")
-
+BACKLOG = 100  # connections that wait to be accepted
 LINGER_SEC = 10.0  # seconds; windows of one source follow each other, and share its header
 LOCAL_LIMITS = CacheLimits(capacity_blocks=8, read_ahead_blocks=0)  # 2 MiB
 
@@ -33,19 +32,24 @@ LOCAL_LIMITS = CacheLimits(capacity_blocks=8, read_ahead_blocks=0)  # 2 MiB
 class Served:
     """One user's view of a served source; what went wrong for this user is kept here."""
 
-    def __init__(self, gateway: "Gateway", token: str, source: Source, cache: BlockCache) -> None:
-        self._gateway = gateway
-        self._cache = cache
+    _cache: BlockCache  # since the gateway has registered it
+
+    def __init__(self, gateway: "Gateway", source: Source, policy: SourcePolicy) -> None:
+        self.key = (source, policy)
         self._failure: BaseException | None = None
         self._num_waiting = 0
         self.bytes_sent = 0  # to this user's connections
-        self.token = token
+        self.token = secrets.token_urlsafe(16)
         self.length_bytes = source.length_bytes
-        self.url = f"http://127.0.0.1:{gateway.port}/{token}/"
+        self.url = f"http://127.0.0.1:{gateway.port}/{self.token}/"
+
+    def attach(self, cache: BlockCache) -> None:
+        """Take what this user reads through."""
+        self._cache = cache
 
     @property
     def bytes_fetched(self) -> int:
-        """Bytes read from the source so far by everybody who shares it in this process."""
+        """Bytes read from the source so far by all users of it in this process."""
         return self._cache.bytes_fetched
 
     @property
@@ -66,7 +70,7 @@ class Served:
 
     async def read(self, start: int, end: int) -> bytes:
         """Return the bytes `[start, end)`, clipped to the source; from any event loop."""
-        return await self._gateway.run(self._cache.read(start, end))
+        return await on_io_loop(self._cache.read(start, end))
 
     async def send(self, start: int, end: int, writer: asyncio.StreamWriter) -> bool:
         """Write the bytes `[start, end)` to a connection; False after a failure."""
@@ -100,73 +104,59 @@ class _Shared:
 
 
 class Gateway:
-    """The server, its thread, and the sources that are registered just now."""
+    """The server, and the sources that are registered just now.
 
-    def __init__(self) -> None:
+    It listens at once; everything else about it happens on the loop for sources.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._served: dict[str, Served] = {}
         self._shared: dict[tuple[Source, SourcePolicy], _Shared] = {}
-        self._registering = threading.Lock()
-        self._ready = threading.Event()
-        self.port = 0
-        threading.Thread(target=self._run_thread, name="range-gateway", daemon=True).start()
-        self._ready.wait()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.port: int = self._socket.getsockname()[1]
+        self._accepting = asyncio.run_coroutine_threadsafe(self._accept(), loop)
 
-    def register(self, source: Source, policy: SourcePolicy) -> Served:
-        """Serve a source under a new secret path; users of one source share its cache."""
-        with self._registering:
-            shared = self._shared.get((source, policy))
-            if shared is None:
-                shared = _Shared(_make_cache(source, policy))
-                self._shared[source, policy] = shared
-            shared.users += 1
-            shared.registrations += 1
-            served = Served(self, secrets.token_urlsafe(16), source, shared.cache)
-            self._served[f"/{served.token}/"] = served
-            return served
+    async def register(self, served: Served) -> None:
+        """Serve a source under its secret path; users of one source share its cache."""
+        if served.key not in self._shared:
+            self._shared[served.key] = _Shared(_make_cache(*served.key))
+        shared = self._shared[served.key]
+        shared.users += 1
+        shared.registrations += 1
+        served.attach(shared.cache)
+        self._served[f"/{served.token}/"] = served
 
-    def release(self, served: Served, source: Source, policy: SourcePolicy) -> None:
+    def release(self, served: Served) -> None:
         """Stop serving a path; the source is forgotten when it was not used for a while."""
-        with self._registering:
-            del self._served[f"/{served.token}/"]
-            shared = self._shared[source, policy]
-            shared.users -= 1
-            seen = shared.registrations
-        self._loop.call_soon_threadsafe(
-            self._loop.call_later, LINGER_SEC, self._forget, (source, policy), seen
+        if self._served.pop(f"/{served.token}/", None) is None:
+            return  # it could not be registered
+        shared = self._shared[served.key]
+        shared.users -= 1
+        asyncio.get_running_loop().call_later(
+            LINGER_SEC, self._forget, served.key, shared.registrations
         )
 
     def forget(self, source: Source, policy: SourcePolicy) -> None:
         """Close a source now, unless it is in use, instead of after a while."""
-        with self._registering:
-            shared = self._shared.get((source, policy))
-        if shared is not None:
-            seen = shared.registrations
-            self._loop.call_soon_threadsafe(self._forget, (source, policy), seen)
+        if (shared := self._shared.get((source, policy))) is not None:
+            self._forget((source, policy), shared.registrations)
 
     def _forget(self, key: tuple[Source, SourcePolicy], seen: int) -> None:
-        with self._registering:
-            shared = self._shared.get(key)
-            if shared is None or shared.users or shared.registrations != seen:
-                return
-            del self._shared[key]
-        self._closing = asyncio.ensure_future(shared.cache.close())
+        shared = self._shared.get(key)
+        if shared is None or shared.users or shared.registrations != seen:
+            return
+        del self._shared[key]
+        closing = asyncio.ensure_future(shared.cache.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
-    async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine on the gateway's loop and return its result on the caller's."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
-
-    def _run_thread(self) -> None:
-        asyncio.run(self._serve_forever())
-
-    async def _serve_forever(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    async def _accept(self) -> None:
         server = await asyncio.start_server(
             lambda reader, writer: serve_connection(reader, writer, self._served.get),
-            "127.0.0.1",
+            sock=self._socket,
             limit=HEADER_BYTES,
         )
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
         await server.serve_forever()
 
 
@@ -177,30 +167,32 @@ def _make_cache(source: Source, policy: SourcePolicy) -> BlockCache:
     return remote_cache(reader, source, policy.block_dir)
 
 
-_gateways: dict[int, Gateway] = {}  # by process: a forked child has no thread of its parent's
+_gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}
 _starting = threading.Lock()
 
 
 def running_gateway() -> Gateway:
-    """Return this process's gateway, started at the first call."""
+    """Return this process's gateway, started at the first call; from any thread."""
+    loop = io_loop()
     with _starting:
-        if os.getpid() not in _gateways:
-            _gateways.clear()
-            _gateways[os.getpid()] = Gateway()
-        return _gateways[os.getpid()]
+        if loop not in _gateways:
+            _gateways.clear()  # a forked child has no use for its parent's
+            _gateways[loop] = Gateway(loop)
+        return _gateways[loop]
 
 
 def forget(source: Source, policy: SourcePolicy) -> None:
     """Say that a source will not be read again by this process."""
-    running_gateway().forget(source, policy)
+    io_loop().call_soon_threadsafe(running_gateway().forget, source, policy)
 
 
 @asynccontextmanager
 async def serve(source: Source, policy: SourcePolicy) -> AsyncIterator[Served]:
     """Serve a source to readers on this host for as long as the context lasts."""
-    gateway = await asyncio.to_thread(running_gateway)
-    served = gateway.register(source, policy)
+    gateway = running_gateway()
+    served = Served(gateway, source, policy)
     try:
+        await on_io_loop(gateway.register(served))
         yield served
     finally:
-        gateway.release(served, source, policy)
+        io_loop().call_soon_threadsafe(gateway.release, served)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from longform.media.decode.demuxers import INPUT_OPTIONS
+from longform.media.decode.ffmpeg_args import INPUT_OPTIONS
 from longform.media.decode.sandbox import run_script
 from longform.media.gateway.gateway import Served
 from longform.media.model import Source

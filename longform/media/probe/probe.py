@@ -1,38 +1,45 @@
 """Stage `probe`: what a source holds, and how its audio can be read.
 
-libavformat looks at it in a child process: what it reads may be made to break it.
+libavformat looks at it in a child process (`probe_script.py`): what it reads may be made to
+break it. From what the child says follow the timeline (where the audio begins, how long it
+is), the access (windows, or one pass from the start) and the channel. Of Ogg, the first and
+the last pages are looked at here: libavformat does not tell a chain of streams from one.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from longform.media.model import Source
-
-if TYPE_CHECKING:
-    from longform.media.model import Access
-
-import json
-from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from longform.audio import SAMPLE_RATE_HZ, to_samples
 from longform.errors import NoAudioError, NotMediaError, SourceTooLargeError
-from longform.media.decode.demuxers import INPUT_OPTIONS
+from longform.media.decode.ffmpeg_args import INPUT_OPTIONS
 from longform.media.decode.sandbox import run_script
 from longform.media.gateway.gateway import Served, serve
-from longform.media.model import Access, Media
+from longform.media.model import Access, Media, Source
 from longform.media.probe.polarity import channel_to_read, places_sec
 from longform.media.range_reader import Read
 from longform.net.policy import SourcePolicy
 
-# How the audio of a source is read: in windows, or in one pass from its start.
-#
-# Windows only where they were shown to tile exactly; everything else is decoded once, which
-# is exact by construction.
+_SCRIPT = Path(__file__).with_name("probe_script.py")
+
+LOOK_CPU_SEC = 15  # seconds of CPU; the index of an mp4 of 24 h takes two to four
+LOOK_BYTES = 65_536  # bytes of what the child says
+STATING_LENGTH = frozenset({"aiff", "au", "caf", "flac", "mov", "tta", "w64", "wav"})
+LATEST_START_SEC = 3_600  # seconds; audio that begins later begins at once, with a warning
+
+EDGE_BYTES = 131_072  # bytes; two of the longest pages, so that a whole one lies among them
+_MAGIC = b"OggS"
+_FIRST_PAGE = 2  # flag of the page that begins a logical stream
+_HEADER_BYTES = 18  # bytes; up to the end of the serial number
+
+CHAINED_WARNING = (
+    "the recording is a chain of several Ogg streams; where rate or channels change between "
+    "them ffmpeg may lose audio without saying so: convert it to FLAC first to be sure"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,210 +54,8 @@ class AudioIndex:
     tick_sec: Fraction
     frame_samples: int
     bit_rate: int
-
-
-def choose_access(
-    source: Source, container: str, index: AudioIndex, table: "AudioTable | None"
-) -> "tuple[Access, str]":
-    """Return the access and the reason for it, in one line for people.
-
-    `table` is the sample table of an mp4 file, None for any other.
-    """
-    if not source.supports_ranges:
-        return "sequential", "the server does not support byte ranges"
-    kind = container.split(",")[0]
-    if kind not in _OBSTACLES:
-        return "sequential", f"{kind} has no index by which windows would tile exactly"
-    if not index.duration_ticks or index.duration_ticks < 0:
-        return "sequential", "the container does not say how long it is"
-    if not index.starts_at_zero:
-        return "sequential", "its audio does not begin at time zero"
-    obstacle = _OBSTACLES[kind](source, index)
-    if obstacle is None and table is not None:
-        obstacle = _table_obstacle(table, index)
-    if obstacle is not None:
-        return "sequential", obstacle
-    return "windowed", f"{kind} with {index.codec} is indexed by sample"
-
-
-def _pcm_obstacle(source: Source, index: AudioIndex) -> str | None:
-    if not index.codec.startswith("pcm_"):
-        return f"{index.codec} has no index by sample"
-    seconds = (index.duration_ticks or 0) * index.tick_sec
-    # A recorder that was cut off leaves a header that speaks of more than there is.
-    if seconds * index.bit_rate > 8 * source.length_bytes:
-        return "the header promises more audio than the file holds"
-    return None
-
-
-def _flac_obstacle(source: Source, index: AudioIndex) -> str | None:
-    return None if index.codec == "flac" else f"{index.codec} has no index by sample"
-
-
-def _mp4_obstacle(source: Source, index: AudioIndex) -> str | None:
-    return None if index.codec == "aac" else f"{index.codec} in mp4 was not shown to tile exactly"
-
-
-def _table_obstacle(table: "AudioTable", index: AudioIndex) -> str | None:
-    if table.fragmented:
-        return "the file is fragmented, so its index is not complete"
-    # Windows go by time stamp and a pass by counting; uneven stamps would set them apart.
-    even_sec = Fraction(index.frame_samples, index.sample_rate_hz)
-    if not table.frame_ticks or table.frame_ticks * index.tick_sec != even_sec:
-        return "its audio frames are not evenly spaced in time"
-    return None
-
-
-_OBSTACLES: dict[str, Callable[[Source, AudioIndex], str | None]] = {
-    "wav": _pcm_obstacle,
-    "aiff": _pcm_obstacle,
-    "au": _pcm_obstacle,
-    "flac": _flac_obstacle,
-    "mov": _mp4_obstacle,
-}
-
-# What an MP4 file's sample tables say about its audio (ISO/IEC 14496-12, chapters 4 and 8).
-#
-# libavformat reads these tables, but does not tell whether they are complete and even, and
-# windows tile exactly only where they are both.
-
-
-HEADER_BYTES = 16  # bytes; size, type and a 64-bit size
-MAX_BOXES = 1_000  # boxes on one level; a file with more is fragmented or broken
-TABLE_HEAD_BYTES = 24  # bytes; version, count and the first two entries of a table
-
-
-@dataclass(frozen=True, slots=True)
-class AudioTable:
-    """The time-to-sample table of one audio track.
-
-    Attributes:
-        fragmented: samples are, or may be, elsewhere: the table is not complete.
-        frame_ticks: the length of every frame (the last may be shorter), in the track's time
-            scale; None where frames differ, or where an edit list cuts inside the track.
-    """
-
-    fragmented: bool
-    frame_ticks: int | None = None
-
-
-async def read_audio_table(read: Read, length_bytes: int, audio_stream: int) -> AudioTable:
-    """Read the table of an audio track.
-
-    Args:
-        read: returns the bytes `[start, end)` of the file.
-        length_bytes: length of the file.
-        audio_stream: which audio track, from 0.
-    """
-    async for kind, start, end in _boxes(read, 0, length_bytes):
-        if kind == b"moof":
-            break
-        if kind == b"moov":
-            return await _movie_table(read, start, end, audio_stream)
-    return AudioTable(fragmented=True)
-
-
-async def _movie_table(read: Read, start: int, end: int, audio_stream: int) -> AudioTable:
-    boxes = [box async for box in _boxes(read, start, end)]
-    if any(kind == b"mvex" for kind, _, _ in boxes):
-        return AudioTable(fragmented=True)
-    tracks = [(start, end) for kind, start, end in boxes if kind == b"trak"]
-    audio = [track for track in tracks if await _handler(read, *track) == b"soun"]
-    if audio_stream >= len(audio):
-        return AudioTable(fragmented=False)
-    start, end = audio[audio_stream]
-    return AudioTable(fragmented=False, frame_ticks=await _frame_ticks(read, start, end))
-
-
-async def _handler(read: Read, start: int, end: int) -> bytes:
-    handler = await _head(read, start, end, b"mdia", b"hdlr")
-    return handler[8:12]
-
-
-async def _frame_ticks(read: Read, start: int, end: int) -> int | None:
-    edits = await _head(read, start, end, b"edts", b"elst")
-    if int.from_bytes(edits[4:8], "big") > 1:
-        return None
-    table = await _head(read, start, end, b"mdia", b"minf", b"stbl", b"stts")
-    count, _, ticks, last_frames, last_ticks = (
-        int.from_bytes(table[place : place + 4], "big") for place in range(4, 24, 4)
-    )
-    uneven = count != 1 and not (count == 2 and last_frames == 1 and last_ticks <= ticks)
-    return None if uneven else ticks
-
-
-async def _head(read: Read, start: int, end: int, *path: bytes) -> bytes:
-    """Return the first bytes of the content of a nested box; nothing where there is none."""
-    for wanted in path:
-        boxes = [box async for box in _boxes(read, start, end)]
-        found = [(start, end) for kind, start, end in boxes if kind == wanted]
-        if not found:
-            return b""
-        start, end = found[0]
-    return await read(start, min(start + TABLE_HEAD_BYTES, end))
-
-
-async def _boxes(read: Read, start: int, end: int) -> AsyncIterator[tuple[bytes, int, int]]:
-    """Yield type, start and end of the content of each box, while they make sense."""
-    for _ in range(MAX_BOXES):
-        head = await read(start, min(start + HEADER_BYTES, end))
-        if len(head) < 8:
-            return
-        size, kind, header = int.from_bytes(head[:4], "big"), head[4:8], 8
-        if size == 1:
-            size, header = int.from_bytes(head[8:16], "big"), 16
-        elif size == 0:
-            size = end - start
-        if size < header:
-            return
-        yield kind, start + header, min(start + size, end)
-        start += size
-
-
-# What the first and the last page of an Ogg file say (RFC 3533, section 6).
-
-
-EDGE_BYTES = 131_072  # bytes; two of the longest pages, so that a whole one lies among them
-_MAGIC = b"OggS"
-_FIRST_PAGE = 2  # flag of the page that begins a logical stream
-_HEADER_BYTES = 18  # bytes; up to the end of the serial number
-
-CHAINED_WARNING = (
-    "the recording is a chain of several Ogg streams; where rate or channels change between "
-    "them ffmpeg may lose audio without saying so: convert it to FLAC first to be sure"
-)
-
-
-async def is_chained(read: Read, length_bytes: int) -> bool:
-    """Tell whether an Ogg file ends with another stream than those that it begins with.
-
-    Args:
-        read: returns the bytes `[start, end)` of the file.
-        length_bytes: length of the file.
-    """
-    head = [*_pages(await read(0, min(EDGE_BYTES, length_bytes)))]
-    tail = [*_pages(await read(max(0, length_bytes - EDGE_BYTES), length_bytes))]
-    # Streams that run side by side all begin before any goes on.
-    begins = [bool(flags & _FIRST_PAGE) for flags, _ in head]
-    begins_later = any(later and not before for before, later in pairwise(begins))
-    first = {serial for flags, serial in head if flags & _FIRST_PAGE}
-    return begins_later or not first.issuperset(serial for _, serial in tail)
-
-
-def _pages(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield flags and serial number of each page that begins in `data`."""
-    place = data.find(_MAGIC)
-    while 0 <= place <= len(data) - _HEADER_BYTES:
-        yield data[place + 5], int.from_bytes(data[place + 14 : place + 18], "little")
-        place = data.find(_MAGIC, place + len(_MAGIC))
-
-
-_SCRIPT = Path(__file__).with_name("probe_script.py")
-
-LOOK_CPU_SEC = 15  # seconds of CPU; the index of an mp4 of 24 h takes two
-LOOK_BYTES = 65_536  # bytes of what the child says
-STATING_LENGTH = frozenset({"aiff", "au", "caf", "flac", "mov", "tta", "w64", "wav"})
-LATEST_START_SEC = 3_600  # seconds; audio that begins later begins at once, with a warning
+    fragmented: bool = False  # of an mp4 file: its header does not count all frames
+    frame_ticks: int | None = None  # of an mp4 file: from each frame to the next; None: uneven
 
 
 async def probe(
@@ -273,9 +78,6 @@ async def probe(
     """
     async with serve(source, policy) as served:
         facts = await _look(served, source, audio_stream)
-        table = None
-        if facts["container"].startswith("mov"):
-            table = await read_audio_table(served.read, source.length_bytes, facts["audio_stream"])
         start_sec, warnings = _start(facts)
         if facts["container"] == "ogg" and await is_chained(served.read, source.length_bytes):
             warnings += (CHAINED_WARNING,)
@@ -287,7 +89,7 @@ async def probe(
                 f"at most {policy.max_duration_sec:.3f} s may be opened"
             )
         index = _audio_index(facts, starts_at_zero=start_sec == 0 and facts["starts_at_zero"])
-        access, reason = choose_access(source, facts["container"], index, table)
+        access, reason = choose_access(source, facts["container"], index)
         channel, cancelled = await channel_to_read(
             served,
             facts["audio_stream"],
@@ -335,14 +137,14 @@ def _complain(name: str, error: str, facts: dict[str, Any], audio_stream: int | 
         raise NoAudioError(f"{name}: ffmpeg does not know the codec of its audio; convert it first")
     if error == "not_media":
         raise NotMediaError(
-            f"{name} is no recording in a format that can be opened; "
+            f"{name} is not a recording in a format that can be opened; "
             "check that it is an audio or video file"
         )
     if not facts["num_streams"]:
         raise NoAudioError(f"{name} has no audio stream, so there is nothing to transcribe")
     raise NoAudioError(
         f"{name} has {facts['num_streams']} audio streams, numbered from 0; "
-        f"there is no number {audio_stream}"
+        f"number {audio_stream} does not exist"
     )
 
 
@@ -398,4 +200,86 @@ def _audio_index(facts: dict[str, Any], *, starts_at_zero: bool) -> AudioIndex:
         tick_sec=Fraction(facts["tick_sec"]),
         frame_samples=facts["frame_samples"],
         bit_rate=facts["bit_rate"],
+        fragmented=facts.get("fragmented", False),
+        frame_ticks=facts.get("frame_ticks"),
     )
+
+
+def choose_access(source: Source, container: str, index: AudioIndex) -> tuple[Access, str]:
+    """Return how the audio is read, and the reason for it in one line for people.
+
+    In windows only where they were shown to tile exactly; everything else is decoded in one
+    pass from its start, which is exact by construction.
+    """
+    if not source.supports_ranges:
+        return "sequential", "the server does not support byte ranges"
+    kind = container.split(",")[0]
+    if kind not in _OBSTACLES:
+        return "sequential", f"{kind} has no index by which windows would tile exactly"
+    if not index.duration_ticks or index.duration_ticks < 0:
+        return "sequential", "the container does not say how long it is"
+    if not index.starts_at_zero:
+        return "sequential", "its audio does not begin at time zero"
+    obstacle = _OBSTACLES[kind](source, index)
+    if obstacle is not None:
+        return "sequential", obstacle
+    return "windowed", f"{kind} with {index.codec} is indexed by sample"
+
+
+def _pcm_obstacle(source: Source, index: AudioIndex) -> str | None:
+    if not index.codec.startswith("pcm_"):
+        return f"{index.codec} has no index by sample"
+    seconds = (index.duration_ticks or 0) * index.tick_sec
+    # A recorder that was cut off leaves a header that speaks of more than there is.
+    if seconds * index.bit_rate > 8 * source.length_bytes:
+        return "the header promises more audio than the file holds"
+    return None
+
+
+def _flac_obstacle(source: Source, index: AudioIndex) -> str | None:
+    return None if index.codec == "flac" else f"{index.codec} has no index by sample"
+
+
+def _mp4_obstacle(source: Source, index: AudioIndex) -> str | None:
+    if index.codec != "aac":
+        return f"{index.codec} in mp4 was not shown to tile exactly"
+    if index.fragmented:
+        return "the file is fragmented, so its index is not complete"
+    # Windows go by time stamp and a pass by counting; uneven stamps would set them apart.
+    even_sec = Fraction(index.frame_samples, index.sample_rate_hz)
+    if not index.frame_ticks or index.frame_ticks * index.tick_sec != even_sec:
+        return "its audio frames are not evenly spaced in time"
+    return None
+
+
+_OBSTACLES: dict[str, Callable[[Source, AudioIndex], str | None]] = {
+    "wav": _pcm_obstacle,
+    "aiff": _pcm_obstacle,
+    "au": _pcm_obstacle,
+    "flac": _flac_obstacle,
+    "mov": _mp4_obstacle,
+}
+
+
+async def is_chained(read: Read, length_bytes: int) -> bool:
+    """Tell whether an Ogg file ends with another stream than those that it begins with.
+
+    Args:
+        read: returns the bytes `[start, end)` of the file.
+        length_bytes: length of the file.
+    """
+    head = [*_pages(await read(0, min(EDGE_BYTES, length_bytes)))]
+    tail = [*_pages(await read(max(0, length_bytes - EDGE_BYTES), length_bytes))]
+    # Streams that run side by side all begin before any goes on.
+    begins = [bool(flags & _FIRST_PAGE) for flags, _ in head]
+    begins_later = any(later and not before for before, later in pairwise(begins))
+    first = {serial for flags, serial in head if flags & _FIRST_PAGE}
+    return begins_later or not first.issuperset(serial for _, serial in tail)
+
+
+def _pages(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield flags and serial number of each page that begins in `data`."""
+    place = data.find(_MAGIC)
+    while 0 <= place <= len(data) - _HEADER_BYTES:
+        yield data[place + 5], int.from_bytes(data[place + 14 : place + 18], "little")
+        place = data.find(_MAGIC, place + len(_MAGIC))

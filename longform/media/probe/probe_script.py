@@ -18,6 +18,7 @@ import av
 from av.stream import Disposition
 
 MAX_PACKETS = 200  # read in search of the first frame; about 4 s of audio
+MAX_FRAMES = 10_000_000  # of an index; a day of AAC at 96 kHz has 8.1 million: 3 s of CPU
 
 
 def look(url: str, options: dict[str, str], wanted: int | None) -> dict[str, Any]:
@@ -62,6 +63,7 @@ def _facts(container: Any, number: int) -> dict[str, Any]:
         "tagged_duration": stream.metadata.get("DURATION"),
         "frame_samples": codec.frame_size or 0,
         "bit_rate": codec.bit_rate or 0,
+        **(_mp4_index(stream) if container.format.name.startswith("mov") else {}),
     }
     starts = [
         one.start_time * one.time_base
@@ -72,6 +74,31 @@ def _facts(container: Any, number: int) -> dict[str, Any]:
     # Players count from the first picture or sound; an other stream's priming is neither.
     origin = min([first, *(max(start, min(first, 0)) for start in starts)])
     return facts | {"first_sec": str(first), "origin_sec": str(origin)}
+
+
+def _mp4_index(stream: Any) -> dict[str, Any]:
+    """Return what an MP4 file's index tells that its header does not.
+
+    `fragmented`: there are frames that the header does not count, or it counts none.
+    `frame_ticks`: from each frame to the next, where that is always the same.
+    """
+    index = stream.index_entries
+    step = _even_step(index)
+    # An edit list makes frames occur twice in the index, but uneven as well.
+    fragmented = stream.frames == 0 or (step is not None and len(index) > stream.frames)
+    return {"fragmented": fragmented, "frame_ticks": step}
+
+
+def _even_step(index: Any) -> int | None:
+    if not 1 < len(index) <= MAX_FRAMES:
+        return None
+    step: int = index[1].timestamp - index[0].timestamp
+    expected = index[0].timestamp
+    for entry in index:
+        if entry.timestamp != expected:
+            return None
+        expected += step
+    return step
 
 
 def _is_cover(stream: Any) -> bool:

@@ -15,9 +15,9 @@ from longform.media.range_reader import RangeReader
 from longform.media.shared_blocks import Block, discard_blocks
 from longform.net.policy import SourcePolicy
 
-SAMPLE_BYTES = 65_536  # bytes per sampled block
-NUM_SAMPLES = 16  # head, tail and 14 evenly between them; each begins a block of the cache
-WHOLE_BYTES = SAMPLE_BYTES * NUM_SAMPLES  # bytes; up to here everything is read: 1 MiB
+CHECK_BYTES = 65_536  # bytes of each stretch that is looked at
+NUM_CHECKS = 16  # the beginning, the end and 14 evenly between; each begins a block of the cache
+WHOLE_BYTES = CHECK_BYTES * NUM_CHECKS  # bytes; up to here everything is read: 1 MiB
 PARALLEL_READS = 4
 
 
@@ -59,30 +59,30 @@ async def remote_fingerprint(reader: RangeReader, length_bytes: int, validator: 
         return content.hexdigest()
     gate = asyncio.Semaphore(PARALLEL_READS)
 
-    async def sample(span: tuple[int, int]) -> bytes:
+    async def stretch(span: tuple[int, int]) -> bytes:
         async with gate:
             return await reader.read(*span)
 
-    spans = sample_spans(length_bytes)
-    samples = await asyncio.gather(*map(sample, spans))
+    spans = check_spans(length_bytes)
+    stretches = await asyncio.gather(*map(stretch, spans))
     digest = hashlib.sha256(f"sampled {length_bytes} {validator}\n".encode())
-    for (start, _), block in zip(spans, samples, strict=True):
-        digest.update(f"{start}\n".encode() + block)
+    for (start, _), part in zip(spans, stretches, strict=True):
+        digest.update(f"{start}\n".encode() + part)
     return digest.hexdigest()
 
 
-def sample_spans(length_bytes: int) -> list[tuple[int, int]]:
-    """Return the sampled stretches, `[start, end)`: the head, the tail and evenly between.
+def check_spans(length_bytes: int) -> list[tuple[int, int]]:
+    """Return the stretches to look at, `[start, end)`: first, last and evenly between.
 
     Each begins a block of the cache, which will not fetch it again; the last block is taken
     whole, so that it includes the last byte.
     """
     last = (length_bytes - 1) // BLOCK_BYTES
-    indices = {last * number // (NUM_SAMPLES - 1) for number in range(NUM_SAMPLES)}
+    indices = {last * number // (NUM_CHECKS - 1) for number in range(NUM_CHECKS)}
     return [
         (
             index * BLOCK_BYTES,
-            length_bytes if index == last else index * BLOCK_BYTES + SAMPLE_BYTES,
+            length_bytes if index == last else index * BLOCK_BYTES + CHECK_BYTES,
         )
         for index in sorted(indices)
     ]
@@ -102,7 +102,7 @@ def validator(etag: str | None) -> str:
 
 
 async def pinned(
-    source: Source, reader: RangeReader, policy: SourcePolicy, validator: str, head: bytes = b""
+    source: Source, reader: RangeReader, policy: SourcePolicy, validator: str, prefix: bytes = b""
 ) -> Source:
     """Return a source with its fingerprint, and with checks that pin it by content.
 
@@ -110,29 +110,29 @@ async def pinned(
         source: what is known of it so far.
         reader: reads it; it is closed.
         policy: where blocks are shared.
-        validator: what the fingerprint includes beside length and samples.
-        head: its first bytes, where they have been read already.
+        validator: what the fingerprint includes beside length and stretches.
+        prefix: its first bytes, where they have been read already.
 
     Raises:
         LongformError: whatever the reader raises.
     """
     source = source.model_copy(update={"blocks": secrets.token_hex(16)})
     cache = remote_cache(reader, source, policy.block_dir)
-    sampler = BlockSampler(cache)
+    checking = CheckingReader(cache)
     try:
-        if 0 < len(head) < source.length_bytes:
-            await cache.keep_prefix(0, Block(b"", head))
-        fingerprint = await remote_fingerprint(sampler, source.length_bytes, validator)
+        if 0 < len(prefix) < source.length_bytes:
+            await cache.keep_prefix(0, Block(b"", prefix))
+        fingerprint = await remote_fingerprint(checking, source.length_bytes, validator)
     except BaseException:
         discard_blocks(policy.block_dir, source.blocks)
         raise
     finally:
-        await sampler.close()
-    checks = tuple(sorted(sampler.content_checks, key=lambda check: check.start))
+        await checking.close()
+    checks = tuple(sorted(checking.content_checks, key=lambda check: check.start))
     return source.model_copy(update={"fingerprint": fingerprint, "content_checks": checks})
 
 
-class BlockSampler:
+class CheckingReader:
     """Reads through a cache, so that nothing is fetched again, and keeps `content_checks`."""
 
     def __init__(self, cache: BlockCache) -> None:
@@ -141,7 +141,7 @@ class BlockSampler:
 
     async def read(self, start: int, end: int) -> bytes:
         """Return the bytes `[start, end)`; those that begin a block become checks."""
-        data = await self._cache.sample(start, end)
+        data = await self._cache.read_prefix(start, end)
         step = self._cache.block_bytes
         for first in range(start, end, step) if start % step == 0 else ():
             part = data[first - start : first - start + step]

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import threading
-from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from longform.net.policy import SourcePolicy, redact
 from longform.net.safe_http import make_client
 
 MAX_REDIRECTS = 5
+REQUESTS_PER_HOST = 4  # of a process at a time; as browsers once had, and enough to fill a line
 FLOOR_WINDOWS = 2  # stall time-outs in which a whole quantum must have come; silence is told first
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)$")
@@ -95,7 +94,7 @@ class RemoteAddress:
                         self._target = target
                         yield response
                         return
-                    target, redirected = self._next(response), True
+                    target, redirected = self._next(target, response), True
         raise RedirectLoopError(
             f"{self.shown} redirects more than {MAX_REDIRECTS} times; "
             "give the address where it leads to"
@@ -130,7 +129,7 @@ class RemoteAddress:
         url = httpx.URL(target)
         policy = self._policy
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(host_slots(url.host, url.port).slot())
+            await stack.enter_async_context(host_slots(url.host, url.port))
             # httpx waits anew for every byte: headers that drip would hold it for days.
             limit_sec = policy.connect_timeout_sec + FLOOR_WINDOWS * policy.stall_timeout_sec
             async with asyncio.timeout(limit_sec):
@@ -138,12 +137,12 @@ class RemoteAddress:
                 response = await stack.enter_async_context(exchange)
             yield response
 
-    def _next(self, response: httpx.Response) -> str:
+    def _next(self, before: str, response: httpx.Response) -> str:
         try:
-            target = response.url.join(response.headers["Location"])
+            target = httpx.URL(before).join(response.headers["Location"])
         except (ValueError, httpx.InvalidURL) as error:
             raise AddressInvalidError(
-                f"{self.shown} redirects to no valid address; give the address that is meant"
+                f"{self.shown} redirects to an invalid address; give the address that is meant"
             ) from error
         if target.scheme not in ("http", "https"):
             raise SchemeRefusedError(
@@ -176,78 +175,13 @@ class RemoteAddress:
             )
 
 
-# At most a few requests at a time to one host from one process, however many readers there are.
-#
-# Readers live on several event loops (opening on the flow's, reading on the gateway's), so an
-# `asyncio.Semaphore`, which belongs to one, would count only some of them.
+def host_slots(host: str, port: int | None) -> asyncio.Semaphore:
+    """Return what each request to a host holds while it lasts.
+
+    There is one for all readers of a process, since all of them live on one loop (`io_loop`).
+    """
+    key = (asyncio.get_running_loop(), host, port)
+    return _slots.setdefault(key, asyncio.Semaphore(REQUESTS_PER_HOST))
 
 
-REQUESTS_PER_HOST = 4  # as browsers once had, and enough to fill a line
-
-Waiter = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
-
-
-class HostSlots:
-    """The slots of one host, given out in the order in which they were asked for."""
-
-    def __init__(self, num_slots: int = REQUESTS_PER_HOST) -> None:
-        self._free = num_slots
-        self._waiters: deque[Waiter] = deque()
-        self._lock = threading.Lock()
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold a slot; waits for one to become free."""
-        await self._acquire()
-        try:
-            yield
-        finally:
-            self._release()
-
-    async def _acquire(self) -> None:
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            granted = loop.create_future()
-            self._waiters.append((loop, granted))
-        try:
-            await granted
-        except asyncio.CancelledError:
-            with self._lock:
-                waiting = (loop, granted) in self._waiters
-                if waiting:
-                    self._waiters.remove((loop, granted))
-            if granted.done() and not granted.cancelled():
-                self._release()  # granted and cancelled in the same turn of the loop
-            raise
-
-    def _release(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiters:
-                    self._free += 1
-                    return
-                loop, granted = self._waiters.popleft()
-            try:
-                loop.call_soon_threadsafe(self._grant, granted)
-            except RuntimeError:  # that loop has been closed: nothing waits there any more
-                continue
-            return
-
-    def _grant(self, granted: "asyncio.Future[None]") -> None:
-        if granted.done():
-            self._release()
-        else:
-            granted.set_result(None)
-
-
-_slots: dict[tuple[str, int | None], HostSlots] = {}
-_making = threading.Lock()
-
-
-def host_slots(host: str, port: int | None) -> HostSlots:
-    """Return this process's slots of a host."""
-    with _making:
-        return _slots.setdefault((host, port), HostSlots())
+_slots: dict[tuple[asyncio.AbstractEventLoop, str, int | None], asyncio.Semaphore] = {}

@@ -29,14 +29,14 @@ from longform.net.policy import SourcePolicy, require_size, shown_name
 class _Look:
     """What the first response says about a source; `length_bytes` is None where it does not.
 
-    `head` is what the response held of the source, where it was a byte range.
+    `prefix` is what the response held of the source, where it was a byte range.
     """
 
     ranges: bool
     length_bytes: int | None
     etag: str | None
     last_modified: str | None
-    head: bytes = b""
+    prefix: bytes = b""
 
 
 async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
@@ -63,14 +63,14 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         )
         validator = fingerprint.validator(look.etag) or look.last_modified or ""
         reader = _reader(source, policy, address)
-        return await pinned(source, reader, policy, validator, look.head)
+        return await pinned(source, reader, policy, validator, look.prefix)
     finally:
         await address.close()
 
 
 def open_reader(source: Source, policy: SourcePolicy) -> HttpReader:
     """Return a reader of a pinned http(s) source."""
-    url = signed_urls.full_address(source.url)
+    url = signed_urls.resolve(source.url)
     may_expire = url != source.url or policy.url_refresh is not None
     return _reader(source, policy, RemoteAddress(url, policy, may_expire=may_expire))
 
@@ -89,35 +89,35 @@ async def _look(address: RemoteAddress, policy: SourcePolicy) -> _Look:
 
 
 async def _look_once(address: RemoteAddress) -> _Look:
-    wanted = fingerprint.SAMPLE_BYTES
+    wanted = fingerprint.CHECK_BYTES
     async with address.get({"Range": f"bytes=0-{wanted - 1}"}) as response:
         part = content_range(response)
         ranges = response.status_code == 206 and part is not None and part.start == 0
         length = part.length_bytes if part else content_length(response)
         if response.status_code == 416 or length == 0:
             raise EmptySourceError(f"{address.shown} is empty; give one that holds a recording")
-        head = b""
+        prefix = b""
         if ranges and part is not None:
             wanted = min(wanted, part.end)
-            head = await _read_head(address, response, wanted)
+            prefix = await _read_prefix(address, response, wanted)
         return _Look(
             ranges=ranges,
             length_bytes=length if response.status_code == 200 or part else None,
             etag=response.headers.get("ETag"),
             last_modified=response.headers.get("Last-Modified"),
-            head=head,
+            prefix=prefix,
         )
 
 
-async def _read_head(address: RemoteAddress, response: httpx.Response, wanted: int) -> bytes:
-    head = bytearray()
+async def _read_prefix(address: RemoteAddress, response: httpx.Response, wanted: int) -> bytes:
+    prefix = bytearray()
     async for part in address.parts(response):
-        head += part
-        if len(head) >= wanted and content_length(response) != wanted:
+        prefix += part
+        if len(prefix) >= wanted and content_length(response) != wanted:
             break
-    if len(head) < wanted:
+    if len(prefix) < wanted:
         raise ConnectionCutError(f"{address.shown} sent less than it announced; try again")
-    return bytes(head[:wanted])
+    return bytes(prefix[:wanted])
 
 
 async def _download(
@@ -202,8 +202,8 @@ def _write(file: BinaryIO, part: bytes, scratch_dir: Path) -> None:
         file.write(part)
     except OSError as error:
         raise OutputError(
-            f"{scratch_dir} takes no more ({error.strerror}): make room, or set TMPDIR to a "
-            "place that has it"
+            f"{scratch_dir} cannot take more data ({error.strerror}): make room, or set TMPDIR "
+            "to a place that has it"
         ) from error
 
 

@@ -75,7 +75,7 @@ def require_file(media_url: str) -> Path:
             raise EmptySourceError(f"{shown} is empty; give a file that holds a recording")
     except (OSError, ValueError) as error:
         raise NotRegularFileError(
-            f"{shown} cannot be looked at ({error}); check the path"
+            f"{shown} cannot be examined ({error}); check the path"
         ) from error
     return path
 
@@ -107,7 +107,7 @@ def _pin(path: Path) -> Source:
             f"{shown} cannot be read ({error.strerror}); check the disk or the share"
         ) from error
     if (content.length_bytes, *_state(after)) != (status.st_size, *_state(status)):
-        raise SourceReplacedError(f"{shown} is being written; start when it is complete")
+        raise SourceReplacedError(f"{shown} is being written; run again once it is complete")
     return Source(
         url=portable_address(str(path)),
         shown=shown,

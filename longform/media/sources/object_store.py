@@ -1,10 +1,9 @@
 """Sources in object stores (s3, gs, az), pinned at the first look and read by byte range."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from importlib import import_module
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from longform.errors import (
     NotMediaError,
@@ -14,19 +13,25 @@ from longform.errors import (
 from longform.extras import missing_extra
 from longform.media.model import Source
 from longform.media.sources import signed_urls
+from longform.media.sources.cloud_clients import (
+    FsspecClient,
+    GcsClient,
+    ObjectClient,
+    ObjectStatus,
+    S3Client,
+)
 from longform.media.sources.fingerprint import pinned, validator
-from longform.media.sources.object_client import ObjectClient, ObjectStatus
 from longform.net.backoff import Backoff
 from longform.net.policy import SourcePolicy, redact, require_size, scheme_of, shown_name
 from longform.storage.store_errors import EXTRAS, object_error, store_errors
 
 Result = TypeVar("Result")
 
-# Module and class of the clients that pin every read; other stores take the general one.
-CLIENTS = {
-    "s3": ("s3_client", "S3Client"),
-    "gs": ("gcs_client", "GcsClient"),
-    "gcs": ("gcs_client", "GcsClient"),
+# The clients that pin every read; other stores take the general one.
+CLIENTS: Mapping[str, Callable[[str, SourcePolicy], ObjectClient]] = {
+    "s3": S3Client,
+    "gs": GcsClient,
+    "gcs": GcsClient,
 }
 
 
@@ -58,7 +63,7 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
 
 def open_reader(source: Source, policy: SourcePolicy) -> "ObjectReader":
     """Return a reader of a pinned object."""
-    return ObjectReader(signed_urls.full_address(source.url), policy, source.etag)
+    return ObjectReader(signed_urls.resolve(source.url), policy, source.etag)
 
 
 class ObjectReader:
@@ -116,10 +121,8 @@ class ObjectReader:
 
 def _client(url: str, policy: SourcePolicy) -> ObjectClient:
     scheme = scheme_of(url)
-    module, name = CLIENTS.get(scheme, ("fsspec_client", "FsspecClient"))
     try:
-        kind = getattr(import_module(f"longform.media.sources.{module}"), name)
-        return cast("ObjectClient", kind(url, policy))
+        return CLIENTS.get(scheme, FsspecClient)(url, policy)
     except ImportError as error:
         extra = EXTRAS.get(scheme, scheme)
         raise missing_extra(f"{scheme}://", extra) from error

@@ -1,4 +1,7 @@
-"""Stage `source`: check the address and pin what lies behind it, whatever kind it is."""
+"""Stage `source`: check the address and pin what lies behind it, whatever kind it is.
+
+Everything that is asked of a source is asked on the loop for sources, whoever calls.
+"""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +13,7 @@ from longform.errors import (
     SourceChangedError,
     SourceError,
 )
+from longform.media.io_loop import on_io_loop
 from longform.media.model import Source
 from longform.media.range_reader import RangeReader
 from longform.media.sources.signed_urls import known_address
@@ -55,13 +59,34 @@ async def open_source(media_url: str, policy: SourcePolicy, scratch_dir: Path) -
         SourceError: refused, missing, empty, too large, or without byte ranges.
         RetryableError: it cannot be reached just now.
     """
+    return await on_io_loop(_open(media_url, policy, scratch_dir))
+
+
+async def _open(media_url: str, policy: SourcePolicy, scratch_dir: Path) -> Source:
     full = await known_address(media_url, policy)
     return await _backend(media_url).open_source(full, policy, scratch_dir)
 
 
 def open_reader(source: Source, policy: SourcePolicy) -> RangeReader:
-    """Return a reader of the pinned source; it belongs to the event loop that uses it first."""
+    """Return a reader of the pinned source, to be used on the loop for sources (`io_loop`)."""
     return _backend(source.url).open_reader(source, policy)
+
+
+async def read_whole(source: Source, policy: SourcePolicy) -> bytes:
+    """Return all bytes of a small source.
+
+    Raises:
+        LongformError: as its reader does; see `RangeReader`.
+    """
+    return await on_io_loop(_read_whole(source, policy))
+
+
+async def _read_whole(source: Source, policy: SourcePolicy) -> bytes:
+    reader = open_reader(source, policy)
+    try:
+        return await reader.read(0, source.length_bytes)
+    finally:
+        await reader.close()
 
 
 async def require_unchanged(source: Source, policy: SourcePolicy) -> None:
@@ -74,19 +99,24 @@ async def require_unchanged(source: Source, policy: SourcePolicy) -> None:
     """
     if source.etag is not None or source.last_modified is not None:
         return  # every read was checked
+    fingerprint = await on_io_loop(_fingerprint_now(source, policy))
+    if fingerprint not in (None, source.fingerprint):
+        raise SourceChangedError(f"{source.shown} changed while it was read; start again")
+
+
+async def _fingerprint_now(source: Source, policy: SourcePolicy) -> str | None:
+    """Return the fingerprint of what is there now; None where it cannot be had."""
     from longform.media.sources.fingerprint import remote_fingerprint
 
     reader = open_reader(source, policy)
     try:
-        fingerprint = await remote_fingerprint(reader, source.length_bytes, "")
+        return await remote_fingerprint(reader, source.length_bytes, "")
     except SourceChangedError:
         raise
     except (RetryableError, SourceError):
-        return
+        return None
     finally:
         await reader.close()
-    if fingerprint != source.fingerprint:
-        raise SourceChangedError(f"{source.shown} changed while it was read; start again")
 
 
 def check_exists(media_url: str) -> None:

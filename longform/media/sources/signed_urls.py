@@ -22,6 +22,7 @@ import httpx
 from pydantic import SecretStr
 
 from longform.errors import EnvironmentFaultError, SourceExpiredError
+from longform.media.io_loop import on_io_loop
 from longform.net.policy import SourcePolicy, redact, scheme_of
 from longform.params import FrozenModel
 
@@ -36,7 +37,7 @@ _book: OrderedDict[str, str] = OrderedDict()
 _writing = threading.Lock()
 
 
-class Entry(FrozenModel):
+class Credential(FrozenModel):
     """One line of the book, on its way to another process; its repr hides the full address."""
 
     sealed: str
@@ -62,7 +63,7 @@ def is_sealed(media_url: str) -> bool:
     return found is not None and media_url == redact(media_url) + found[0]
 
 
-def full_address(media_url: str) -> str:
+def resolve(media_url: str) -> str:
     """Return the address behind a sealed form; any other address is returned as it is.
 
     Raises:
@@ -81,13 +82,13 @@ def full_address(media_url: str) -> str:
     )
 
 
-def entry(media_url: str) -> Entry | None:
+def credential_for(media_url: str) -> Credential | None:
     """Return what another process must know to open an address; None where that is nothing."""
-    full = full_address(media_url)
-    return None if full == media_url else Entry(sealed=media_url, full=SecretStr(full))
+    full = resolve(media_url)
+    return None if full == media_url else Credential(sealed=media_url, full=SecretStr(full))
 
 
-def enter(known: Entry | None) -> None:
+def register(known: Credential | None) -> None:
     """Take in what another process has sent.
 
     A newer address that was found here meanwhile stays: links are refreshed where they are read.
@@ -148,7 +149,7 @@ async def expiry_error(response: httpx.Response, shown: str) -> SourceExpiredErr
     ):
         return None
     return SourceExpiredError(
-        f"{shown} gives no access any more ({status}): its link has expired; start again with a "
+        f"{shown} no longer gives access ({status}): its link has expired; start again with a "
         "new link (finished chunks are kept), or set LONGFORM_URL_REFRESH"
     )
 
@@ -160,11 +161,11 @@ async def known_address(media_url: str, policy: SourcePolicy) -> str:
         SourceExpiredError: unknown, and there is no hook, or it has no link.
     """
     try:
-        return full_address(media_url)
+        return resolve(media_url)
     except SourceExpiredError:
         if policy.url_refresh is None:
             raise
-    return await refreshed(media_url, None, policy, "unknown")
+    return await on_io_loop(refreshed(media_url, None, policy, "unknown"))
 
 
 async def refreshed(media_url: str, failed: str | None, policy: SourcePolicy, reason: str) -> str:
@@ -237,7 +238,7 @@ def _call(hook: Any, media_url: str, reason: str, answer: "Future[str]") -> None
 
 def _current(media_url: str) -> str | None:
     try:
-        return full_address(media_url)
+        return resolve(media_url)
     except SourceExpiredError:
         return None
 

@@ -143,7 +143,7 @@ class ServiceClient:
             document = None
         if not isinstance(document, dict):
             raise EnvironmentFaultError(
-                f"{self.url} is no model service: it answers with something that is no JSON object"
+                f"{self.url} is not a model service: its answer is not a JSON object"
             )
         return cast("dict[str, Any]", document)
 
