@@ -17,16 +17,16 @@ from deployments.prefect_file import (
     deploy_all,
     read_declared,
     read_deployment,
-    settle_schedules,
+    reconcile_schedules,
 )
 from deployments.variables import apply_variables
-from deployments.work_queues import apply_limits
+from deployments.work_queues import apply_work_queues
 from infra.secret_blocks import WEBHOOK_URL, webhook_target
 from longform.settings import Settings
 from longform.webhook.deliver import WebhookTarget
 from longform.webhook.signature import parse_keys
 
-Tells = Literal["nothing", "from now on", "as before"]
+Notifies = Literal["never", "from now on", "as before"]
 
 NOTIFY = "notify/failure"
 NOT_YET = UUID(int=0)  # stands for a deployment in a dry run
@@ -55,20 +55,24 @@ async def apply(
         references = await secret_environment(api, secrets)
         return [
             *await apply_pools(api, references, dry_run=dry_run),
-            *await apply_limits(api, dry_run=dry_run),
+            *await apply_work_queues(api, dry_run=dry_run),
             *await apply_variables(api, settings, dry_run=dry_run),
             *secrets,
             *await _apply_deployments(api, prefect_file, declared, dry_run=dry_run),
             *await _apply_automations(
-                api, declared, zombie_after_sec, tells=webhook_of(target, secrets), dry_run=dry_run
+                api,
+                declared,
+                zombie_after_sec,
+                notifies=webhook_use(target, secrets),
+                dry_run=dry_run,
             ),
         ]
 
 
-def webhook_of(target: WebhookTarget | None, secrets: Collection[Change]) -> Tells:
-    """Return whether runs tell their end to a webhook, and whether they begin to now."""
+def webhook_use(target: WebhookTarget | None, secrets: Collection[Change]) -> Notifies:
+    """Return whether the webhook is told how runs end, and whether that begins now."""
     if target is None:
-        return "nothing"
+        return "never"
     is_new = any(each.name == WEBHOOK_URL and each.action == "created" for each in secrets)
     return "from now on" if is_new else "as before"
 
@@ -83,7 +87,7 @@ async def _apply_deployments(
     for each in declared:
         now = await read_deployment(api, each.name)
         changes.append(compare(each.name, before[each.name], now))
-        changes += await settle_schedules(api, each, before[each.name], now, dry_run=dry_run)
+        changes += await reconcile_schedules(api, each, before[each.name], now, dry_run=dry_run)
     return changes
 
 
@@ -92,7 +96,7 @@ async def _apply_automations(
     declared: tuple[Declared, ...],
     zombie_after_sec: int,
     *,
-    tells: Tells,
+    notifies: Notifies,
     dry_run: bool,
 ) -> list[Change]:
     zombies = automations.crash_zombies(zombie_after_sec)
@@ -102,13 +106,13 @@ async def _apply_automations(
     notify = found.pop(NOTIFY, None)
     if notify is not None or (dry_run and NOTIFY in names):
         runs = [deployment.id for deployment in found.values() if deployment is not None]
-        told = automations.tell_of_failures(runs, notify.id if notify else NOT_YET)
+        notification = automations.notify_of_failures(runs, notify.id if notify else NOT_YET)
         changes.append(
             await automations.apply_automation(
                 api,
-                told,
-                enabled=tells != "nothing",
-                enable_now=tells == "from now on",
+                notification,
+                enabled=notifies != "never",
+                enable_now=notifies == "from now on",
                 dry_run=dry_run,
             )
         )

@@ -1,4 +1,4 @@
-"""What the server does by itself when a run fails, or stops without a word.
+"""What the server does by itself when a run fails, or ends without telling it.
 
 They apply to runs of our deployments alone: a run that was started by hand sends its heartbeats
 less often, and would be taken for dead.
@@ -58,13 +58,13 @@ def crash_zombies(after_sec: int) -> AutomationCore:
     )
 
 
-def tell_of_failures(deployments: Collection[UUID], notify: UUID) -> AutomationCore:
+def notify_of_failures(deployments: Collection[UUID], notify: UUID) -> AutomationCore:
     """Return what starts the deployment `notify` whenever a run of `deployments` fails."""
     return AutomationCore(
         name="longform: tell of failed runs",
         description=(
-            "A run that failed or crashed is told to the webhook by a run of its own: its own "
-            "process may be gone."
+            "Another run tells the webhook of a run that failed or crashed, whose own process may "
+            "be gone."
         ),
         trigger=EventTrigger(
             expect={SIGNS_OF_LIFE},

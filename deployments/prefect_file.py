@@ -31,7 +31,7 @@ def read_declared(path: Path) -> tuple[Declared, ...]:
     """Return the deployments of a file. A flow has the name of its function, here.
 
     Raises:
-        EnvironmentFaultError: there is no such file, or it is none.
+        EnvironmentFaultError: there is no such file, or it declares no deployments.
     """
     try:
         document: dict[str, Any] = yaml.safe_load(path.read_text())
@@ -53,7 +53,7 @@ def deploy_all(path: Path) -> None:
     """Run `prefect deploy --all` with this interpreter.
 
     Raises:
-        EnvironmentFaultError: it failed; with the end of what it said.
+        EnvironmentFaultError: it failed; with the end of its output.
     """
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     done = subprocess.run(
@@ -112,7 +112,7 @@ def _essence(deployment: DeploymentResponse) -> dict[str, Any]:
     return essence
 
 
-async def settle_schedules(
+async def reconcile_schedules(
     api: PrefectClient,
     declared: Declared,
     before: DeploymentResponse | None,

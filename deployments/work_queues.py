@@ -24,7 +24,7 @@ class Queue:
 QUEUES = (Queue("nightly", 10, 1, "Scheduled bulk runs: one at a time, after what people start."),)
 
 
-async def apply_limits(api: PrefectClient, *, dry_run: bool) -> list[Change]:
+async def apply_work_queues(api: PrefectClient, *, dry_run: bool) -> list[Change]:
     """Make the queues of every pool."""
     return [
         await _apply_queue(api, pool, queue, dry_run=dry_run) for pool in POOLS for queue in QUEUES

@@ -19,20 +19,6 @@ from infra.clusters.workers import GPU, IO
 from longform.errors import EnvironmentFaultError
 from longform.settings import Settings
 
-
-def open_existing(place: ClusterUrl, settings: Settings) -> AbstractContextManager[str]:
-    """Use a scheduler as it is: its operator decides on its workers, and on their number.
-
-    Raises:
-        EnvironmentFaultError: no host is named.
-    """
-    if not place.hosts:
-        raise EnvironmentFaultError(
-            f"{SETTING}={place.address} names no scheduler: tcp://host:8786"
-        )
-    return nullcontext(place.address)
-
-
 __all__ = [
     "BACKENDS",
     "GPU",
@@ -47,6 +33,18 @@ __all__ = [
 
 # What a backend opens: entering it gives a cluster, or an address, that a Dask client takes.
 Backend = Callable[[ClusterUrl, Settings], AbstractContextManager[Any]]
+
+
+def open_existing(url: ClusterUrl, settings: Settings) -> AbstractContextManager[str]:
+    """Use a scheduler as it is: its operator decides on its workers, and on their number.
+
+    Raises:
+        EnvironmentFaultError: no host is named.
+    """
+    if not url.hosts:
+        raise EnvironmentFaultError(f"{SETTING}={url.address} names no scheduler: tcp://host:8786")
+    return nullcontext(url.address)
+
 
 BACKENDS: dict[str, Backend] = {
     "local": open_local,
@@ -68,8 +66,8 @@ def open_cluster(settings: Settings) -> AbstractContextManager[Any]:
     Raises:
         EnvironmentFaultError: the setting names no kind of cluster, or it cannot be opened.
     """
-    place, backend = chosen_backend(settings)
-    return backend(place, settings)
+    url, backend = chosen_backend(settings)
+    return backend(url, settings)
 
 
 def chosen_backend(settings: Settings) -> tuple[ClusterUrl, Backend]:
@@ -78,12 +76,12 @@ def chosen_backend(settings: Settings) -> tuple[ClusterUrl, Backend]:
     Raises:
         EnvironmentFaultError: the setting names no kind of cluster.
     """
-    place = cluster_url(settings.cluster)
-    backend = BACKENDS.get(place.scheme)
+    url = cluster_url(settings.cluster)
+    backend = BACKENDS.get(url.scheme)
     if backend is None:
         raise EnvironmentFaultError(
             f"{SETTING}={settings.cluster} names no kind of cluster: write local, "
             "tcp://host:8786, ssh://user@host1,host2, kubernetes://namespace/name or "
             "gateway+https://host"
         )
-    return place, backend
+    return url, backend

@@ -1,6 +1,8 @@
 """Where the Prefect API is, and what a process must be told to use it.
 
-Nothing here imports Prefect, which reads its settings at import: they must be in place before.
+Nothing here imports Prefect, which reads its settings at import: the variables must be in place
+before. So the active profile is read here, and not by `prefect.settings.load_profiles`; to import
+that would also have a server start a second later.
 """
 
 import os

@@ -1,6 +1,7 @@
 """What longform uses of Prefect and prefect-dask beyond what their documentation promises.
 
-All of it stands here, and `tests/internals/test_internals_prefect.py` says what has gone when a
+What flows use of it stands here, what the local server uses in `infra/prefect_server.py` and
+`infra/prefect_server_app.py`. `tests/internals/test_internals_prefect.py` says what has gone when a
 new version has changed it.
 """
 

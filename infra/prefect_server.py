@@ -1,7 +1,8 @@
 """The Prefect server of a laptop: one real server, started when no other is configured.
 
 A process without `PREFECT_API_URL` would start a short-lived server of its own, and so would
-every Dask worker.
+every Dask worker. Ours runs in the background until `longform server stop`; a file under
+LONGFORM_HOME says which process it is, and on which port it answers.
 """
 
 import os
@@ -9,11 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from filelock import FileLock
+from pydantic import TypeAdapter
 
 from infra.prefect_api import (
     LOOPBACK_HOST,
@@ -23,44 +26,73 @@ from infra.prefect_api import (
     require_answer,
 )
 from longform.errors import EnvironmentFaultError
-from longform.process_identity import ProcessIdentity, process_start, this_machine
+from longform.params import FrozenModel
+from longform.process_identity import ProcessIdentity
 from longform.storage.local_folder import LocalFolder
 
+APPLICATION = "infra.prefect_server_app:create_app"
+STATE_FILE, LOCK_FILE, LOG_FILE = "server.json", "server.lock", "server.log"
+START_TIMEOUT_SEC = 120.0  # 9 s when it makes its database, 4 s later, far more on a busy machine
 STOP_TIMEOUT_SEC = 15.0
+POLL_SEC = 0.1
+PORT_ATTEMPTS = 3  # another process may take a free port before the server binds it
 LOG_TAIL_LINES = 3
-STATE_FILE = "server.json"
-LOG_FILE = "server.log"
 BATCH_SIZE = 500  # events that are written together
 FLUSH_SEC = 1  # that an event waits for others, in seconds; Prefect wants a whole number
 # How often the server looks for what hardly ever happens on one machine. At Prefect's 5 s, a server
 # with nothing to do took a seventh more CPU.
 LOOK_SEC = 20
-APPLICATION = "infra.prefect_server_app:create_app"
 
 
 class ServerState(ProcessIdentity):
-    """What is kept about our server, in a file: its process and its port."""
+    """What is kept about our server, in a file."""
 
     port: int
 
     def address(self, home: Path) -> ServerAddress:
         """Return where the server answers; `home` is the folder that holds this state."""
-        return server_address(home, self.port)
+        return _address(home, self.port)
 
     def process(self) -> psutil.Process | None:
-        """Return the server's process, or None where it has ended."""
-        if self.is_gone or not self.is_here:
-            return None
-        try:
-            return psutil.Process(self.pid)
-        except psutil.NoSuchProcess:
-            return None
+        """Return the server's process, or None where none of this machine is it."""
+        if self.is_here and not self.is_gone:
+            with suppress(psutil.NoSuchProcess):
+                return psutil.Process(self.pid)
+        return None
 
 
-def server_address(home: Path, port: int) -> ServerAddress:
-    """Return where a server of ours answers whose state is in `home`."""
-    url = f"http://{LOOPBACK_HOST}:{port}"
+def _address(home: Path, port: int) -> ServerAddress:
+    url = f"http://{LOOPBACK_HOST}:{port}"  # also of its pages
     return ServerAddress(api_url=f"{url}/api", ui_url=url, prefect_home=home / "prefect")
+
+
+class _StateOf010(FrozenModel):
+    """What version 0.1.0 kept: a server of its time would run on beside ours, on one database.
+
+    This can go in the version after next.
+    """
+
+    pid: int
+    started_at_unix_sec: float
+    port: int
+
+    def upgraded(self) -> ServerState | None:
+        """Return the same server, or None where it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            drift_sec = psutil.Process(self.pid).create_time() - self.started_at_unix_sec
+            if abs(drift_sec) < 2:  # start times move when the clock is set
+                return ServerState.of_process(self.pid, port=self.port)
+        return None
+
+
+def read_state(home: Path) -> ServerState | None:
+    """Return what is noted in `home`, or None where nothing readable is."""
+    try:
+        noted = (home / STATE_FILE).read_bytes()
+        state = TypeAdapter(ServerState | _StateOf010).validate_json(noted)
+    except (OSError, ValueError):
+        return None  # no server yet, or a damaged file: start anew
+    return state.upgraded() if isinstance(state, _StateOf010) else state
 
 
 def start_process(home: Path, application: str = APPLICATION) -> ServerState:
@@ -80,14 +112,13 @@ def start_process(home: Path, application: str = APPLICATION) -> ServerState:
             stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal must not reach it
         )
-    start = process_start(process.pid) or ""
-    state = ServerState(machine=this_machine(), pid=process.pid, process_start=start, port=port)
-    _write_state(home, state)
+    state = ServerState.of_process(process.pid, port=port)
+    LocalFolder(home).write(STATE_FILE, state.model_dump_json().encode())
     return state
 
 
 def _server_environment(home: Path, port: int) -> dict[str, str]:
-    address = server_address(home, port)
+    address = _address(home, port)
     return address.environment() | {
         "PREFECT__SERVER_FINAL": "1",  # as `prefect server start` sets it: one app per process
         "PREFECT_UI_API_URL": address.api_url,  # the pages would ask port 4200 otherwise
@@ -111,12 +142,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def end_process(process: psutil.Process) -> None:
-    """End the server and wait until it is gone.
-
-    Raises:
-        EnvironmentFaultError: it belongs to another user.
-    """
+def _end_process(process: psutil.Process) -> None:
     try:
         process.terminate()
         process.wait(STOP_TIMEOUT_SEC)
@@ -127,29 +153,13 @@ def end_process(process: psutil.Process) -> None:
         return
     except psutil.AccessDenied as error:
         raise EnvironmentFaultError(
-            f"the Prefect server (process {process.pid}) is another user's: stop it as that user"
+            f"the Prefect server (process {process.pid}) belongs to another user: stop it as that "
+            "user"
         ) from error
 
 
-def read_state(home: Path) -> ServerState | None:
-    """Return what is noted in `home`, or None where nothing readable is."""
-    try:
-        return ServerState.model_validate_json((home / STATE_FILE).read_bytes())
-    except (OSError, ValueError):
-        return None  # no server yet, or a file of another version: start anew
-
-
-def _write_state(home: Path, state: ServerState) -> None:
-    LocalFolder(home).write(STATE_FILE, state.model_dump_json().encode())
-
-
-def forget_state(home: Path) -> None:
-    """Remove the note."""
-    (home / STATE_FILE).unlink(missing_ok=True)
-
-
 def log_tail(home: Path) -> str:
-    """Return the last lines of the server's log in one line, with the place of the whole."""
+    """Return the last lines of the server's log in one line, with the path of the whole."""
     path = home / LOG_FILE
     try:
         lines = path.read_text(errors="replace").split("\n")
@@ -157,21 +167,6 @@ def log_tail(home: Path) -> str:
         return f"no log in {path}"
     tail = [line.strip() for line in lines if line.strip()][-LOG_TAIL_LINES:]
     return f"{' | '.join(tail) or 'nothing logged'} (all of it in {path})"
-
-
-START_TIMEOUT_SEC = 120.0  # 9 s when it makes its database, 4 s later, far more on a busy machine
-POLL_SEC = 0.1
-PORT_ATTEMPTS = 3  # another process may take a free port before the server binds it
-LOCK_FILE = "server.lock"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """What `longform server status` shows."""
-
-    address: ServerAddress | None
-    running: bool  # it answers
-    pid: int | None  # None where the server is not ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +237,8 @@ def begin_server(home: Path) -> PendingServer:
                 state = start_process(home)
     except OSError as error:
         raise EnvironmentFaultError(
-            f"cannot write {home} ({error.strerror}): set LONGFORM_HOME to a folder that can be"
+            f"cannot write {home} ({error.strerror}): set LONGFORM_HOME to a folder that this "
+            "user can write"
         ) from error
     return PendingServer(address=state.address(home), state=state, home=home)
 
@@ -260,9 +256,18 @@ def stop_server(home: Path) -> bool:
         state = read_state(home)
         process = state.process() if state else None
         if process is not None:
-            end_process(process)
-        forget_state(home)
+            _end_process(process)
+        (home / STATE_FILE).unlink(missing_ok=True)
     return process is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """What `longform server status` shows."""
+
+    address: ServerAddress | None
+    running: bool  # it answers
+    pid: int | None  # None where the server is not ours
 
 
 def server_status(home: Path) -> ServerStatus:

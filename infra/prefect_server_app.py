@@ -1,11 +1,24 @@
-"""The Prefect server's application, with an answer to SQLite's lock that costs milliseconds.
+"""The Prefect server's application, with two answers to SQLite's lock that cost milliseconds.
 
-SQLite refuses a write that began before another one ended. Prefect answers 503 to that, and
-its client then waits 2 s, 4 s, 8 s ... on the worker that asked, where 0.1 s would do: the
-lock is held for that long at most. A Retry-After header says so to the client.
+**The fault upstream** (PrefectHQ/prefect, issues 19771 and 23051). SQLite has one writer at a time,
+and Prefect lets every request begin its transaction at once:
 
-Several workers on a busy machine may find the lock held at each of a client's tries, one after the
-other. Tries that are answered as during maintenance are not counted.
+* One that reads first and writes then is refused ("database is locked") where another has written
+  in between. Prefect answers 503, and its client waits 2 s, 4 s, 8 s ... on the worker that asked.
+* A thread that finds the database locked waits inside SQLite, for up to 60 s, with its connection's
+  mutex held. Where Python's garbage collector runs in the main thread meanwhile and finds a cursor
+  of that connection, it waits for the mutex, and with it the event loop, whose next step would have
+  released the database: the whole server stood still for 60 s, once in some 50 subflows.
+
+**What is done here.** `SqliteInTurns` has a transaction wait for its turn in the event loop, and
+begin as a writer. What Prefect writes outside of transactions still waits inside SQLite, but not
+for long. `RetrySoon` says in every remaining 503 that the client may ask again in 0.1 s: no lock is
+held for longer. Several workers of a busy machine may find it held at each of a client's tries;
+tries that are answered as during maintenance are not counted. Postgres is not touched.
+
+**When it goes.** When Prefect itself lets one transaction write at a time: then
+`tests/infra/test_sqlite_writers.py` fails and says so. Remove this module, and have
+`infra/prefect_server.py` start `prefect.server.api.server:create_app`.
 """
 
 import asyncio
@@ -19,22 +32,14 @@ from fastapi import FastAPI
 from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
-# Prefect's SQLite database, in which writers take turns.
-#
-# SQLite has one writer at a time. Prefect lets every request begin its transaction at once, and a
-# thread that finds the database locked waits inside SQLite, for up to 60 s, with its connection's
-# mutex held. Should Python's garbage collector run in the main thread meanwhile and find a cursor
-# of that connection, it waits for the mutex, and with it the event loop, whose next step would have
-# released the database: the whole server stood still for 60 s, once in some 50 subflows.
-#
-# Here a transaction waits for its turn in the event loop instead. What Prefect writes outside of
-# transactions still waits inside SQLite, but not for long.
-
-
 BUSY_MS = 2_000  # the longest that a thread waits inside SQLite; the caller then asks again
 # A transaction takes milliseconds. Longer than this waits only one that is waited for by the one
 # whose turn it is, and that must go first.
 TURN_TIMEOUT_SEC = 10.0
+RETRY_AFTER = (b"retry-after", b"0.1")  # seconds
+NOT_COUNTED = (b"prefect-maintenance", b"true")
+# A database that refuses everything for so long is not locked but broken, and clients are told.
+PATIENCE_SEC = 60.0
 
 _has_turn: ContextVar[bool] = ContextVar("longform_has_turn", default=False)
 
@@ -51,8 +56,7 @@ class SqliteInTurns(AioSqliteConfiguration):
         self, session: AsyncSession, with_for_update: bool = False
     ) -> AsyncIterator[AsyncSessionTransaction]:
         """Begin a transaction when it has its turn; one inside of another has it already."""
-        # Immediate, always: one that reads first and writes then is refused where anything was
-        # written in between, and Prefect's recorders write all the time.
+        # As a writer, always: Prefect's recorders write all the time.
         async with self._in_turn(), super().begin_transaction(session, True) as begun:
             yield begun
 
@@ -83,13 +87,6 @@ class SqliteInTurns(AioSqliteConfiguration):
         cursor = conn.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         cursor.close()
-
-
-RETRY_AFTER_SEC = 0.1
-RETRY_AFTER = (b"retry-after", str(RETRY_AFTER_SEC).encode())
-NOT_COUNTED = (b"prefect-maintenance", b"true")
-# A database that refuses everything for so long is not locked but broken, and clients are told.
-PATIENCE_SEC = 60.0
 
 
 class RetrySoon:

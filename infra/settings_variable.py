@@ -13,7 +13,7 @@ from longform.errors import ParameterError
 from longform.settings import SECRETS, Settings, is_in_environment, with_overrides
 
 VARIABLE = "longform_settings"
-# Variables are plain text for everybody who can open the UI; `home` says which server to ask.
+# Variables are plain text for every user of the UI; `home` says which server to ask.
 REFUSED = SECRETS | {"home"}
 
 

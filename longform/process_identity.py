@@ -25,10 +25,15 @@ class ProcessIdentity(BaseModel):
     @classmethod
     def of_this_process(cls, **fields: object) -> Self:
         """Return a record that belongs to this process."""
+        return cls.of_process(os.getpid(), **fields)
+
+    @classmethod
+    def of_process(cls, pid: int, **fields: object) -> Self:
+        """Return a record that belongs to a process of this machine."""
         own = {
             "machine": this_machine(),
-            "pid": os.getpid(),
-            "process_start": process_start(os.getpid()) or "",
+            "pid": pid,
+            "process_start": process_start(pid) or "",
         }
         return cls.model_validate(own | fields)
 

@@ -19,7 +19,7 @@ _clients: list[Any] = []
 
 
 @contextmanager
-def open_gateway(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
+def open_gateway(url: ClusterUrl, settings: Settings) -> Iterator[Any]:
     """Have the gateway start a cluster, or connect to the one that `?cluster=` names.
 
     One that was started here ends with the context. Where the gateway lets users set the
@@ -30,19 +30,20 @@ def open_gateway(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
         EnvironmentFaultError: dask-gateway is missing, or the gateway gives no cluster.
     """
     library = require_extra("dask_gateway", "this kind of cluster", "gateway")
-    place.require_options(OPTIONS)
-    url = f"{place.scheme.removeprefix('gateway+')}://{place.hosts}/{place.path}".rstrip("/")
-    options = {"proxy_address": place.options.get("proxy"), "auth": place.options.get("auth")}
+    url.require_options(OPTIONS)
+    server_url = f"{url.scheme.removeprefix('gateway+')}://{url.hosts}/{url.path}".rstrip("/")
+    options = {"proxy_address": url.options.get("proxy"), "auth": url.options.get("auth")}
     with ExitStack() as stack:
         try:
-            gateway = library.Gateway(url, **options)
+            gateway = library.Gateway(server_url, **options)
             _clients.append(gateway)
             stack.callback(gateway.close)
-            cluster = _cluster(gateway, place, settings)
+            cluster = _cluster(gateway, url, settings)
         except _failures(library) as error:
             raise EnvironmentFaultError(
-                f"the Dask Gateway at {url} gives no cluster: {' '.join(str(error).split())}; its "
-                "address, ?auth= and the limits that its operator has set decide that"
+                f"the Dask Gateway at {server_url} gives no cluster: "
+                f"{' '.join(str(error).split())}; check its address, ?auth= and the limits that "
+                "its operator has set"
             ) from error
         stack.pop_all()  # from here on the cluster closes the gateway's client
     with cluster:
@@ -55,9 +56,9 @@ def _failures(library: Any) -> tuple[type[Exception], ...]:
     return (OSError, ValueError, transport, *refused)
 
 
-def _cluster(gateway: Any, place: ClusterUrl, settings: Settings) -> Any:
-    if "cluster" in place.options:
-        return gateway.connect(place.options["cluster"], shutdown_on_close=False)
+def _cluster(gateway: Any, url: ClusterUrl, settings: Settings) -> Any:
+    if "cluster" in url.options:
+        return gateway.connect(url.options["cluster"], shutdown_on_close=False)
     options = gateway.cluster_options()
     if ENVIRONMENT_OPTION in options:
         options[ENVIRONMENT_OPTION] = remote_environment(settings) | DASK_ENVIRONMENT

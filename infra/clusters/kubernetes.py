@@ -21,7 +21,7 @@ SUFFIX_CHARS = 8
 
 
 @contextmanager
-def open_kubernetes(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
+def open_kubernetes(url: ClusterUrl, settings: Settings) -> Iterator[Any]:
     """Use a DaskCluster, or have one made for this run.
 
     Raises:
@@ -30,18 +30,18 @@ def open_kubernetes(place: ClusterUrl, settings: Settings) -> Iterator[Any]:
     """
     module = "dask_kubernetes.operator.kubecluster.kubecluster"
     library = require_extra(module, "this kind of cluster", "kubernetes")
-    place.require_options(OPTIONS)
-    wanted = _arguments(place, settings)
+    url.require_options(OPTIONS)
+    wanted = _arguments(url, settings)
     mode = library.CreateMode[wanted.pop("create_mode")]
     try:
         cluster = library.KubeCluster(quiet=True, create_mode=mode, **wanted)
     except _failures() as error:
         raise EnvironmentFaultError(
-            f"no DaskCluster for {place.address}: {' '.join(str(error).split())}; check the "
+            f"no DaskCluster for {url.address}: {' '.join(str(error).split())}; check the "
             "kubeconfig, that the Dask operator is installed, and `kubectl get daskclusters`"
         ) from error
     with cluster:
-        if "image" in place.options:
+        if "image" in url.options:
             adapt(cluster, settings)
         yield cluster
 
@@ -56,40 +56,40 @@ def _failures() -> tuple[type[Exception], ...]:
     )
 
 
-def cluster_plan(place: ClusterUrl, settings: Settings) -> DaskClusterPlan:
+def cluster_plan(url: ClusterUrl, settings: Settings) -> DaskClusterPlan:
     """Return the cluster that the setting describes.
 
     Raises:
         EnvironmentFaultError: an option is wrong.
     """
-    chosen = {name: place.options[name] for name in ("secret", "claim") if name in place.options}
-    if "memory" in place.options:
-        chosen["worker_memory"] = place.options["memory"]
+    chosen = {name: url.options[name] for name in ("secret", "claim") if name in url.options}
+    if "memory" in url.options:
+        chosen["worker_memory"] = url.options["memory"]
     return DaskClusterPlan(
-        name=f"{place.path}-{uuid4().hex[:SUFFIX_CHARS]}",
-        namespace=place.hosts,
-        image=place.options["image"],
-        gpus_per_worker=place.whole_number("gpus", 1),
-        worker_cpus=place.whole_number("cpus", 4),
+        name=f"{url.path}-{uuid4().hex[:SUFFIX_CHARS]}",
+        namespace=url.hosts,
+        image=url.options["image"],
+        gpus_per_worker=url.whole_number("gpus", 1),
+        worker_cpus=url.whole_number("cpus", 4),
         workers=first_workers(settings),
         **chosen,
     )
 
 
-def _arguments(place: ClusterUrl, settings: Settings) -> dict[str, Any]:
-    if not place.hosts or not place.path or "/" in place.path:
+def _arguments(url: ClusterUrl, settings: Settings) -> dict[str, Any]:
+    if not url.hosts or not url.path or "/" in url.path:
         raise EnvironmentFaultError(f"{SETTING}: write kubernetes://namespace/name")
-    if "image" in place.options:
-        spec = cluster_plan(place, settings).resource(settings)
+    if "image" in url.options:
+        spec = cluster_plan(url, settings).resource(settings)
         return {
-            "namespace": place.hosts,
+            "namespace": url.hosts,
             "custom_cluster_spec": spec,
             "create_mode": "CREATE_ONLY",
             "shutdown_on_close": True,
         }
     return {
-        "namespace": place.hosts,
-        "name": place.path,
+        "namespace": url.hosts,
+        "name": url.path,
         "create_mode": "CONNECT_ONLY",
         "shutdown_on_close": False,
     }

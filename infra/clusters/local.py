@@ -76,7 +76,7 @@ def local_cluster(settings: Settings) -> LocalCluster:
     return cluster
 
 
-def open_local(place: ClusterUrl, settings: Settings) -> LocalCluster:
+def open_local(url: ClusterUrl, settings: Settings) -> LocalCluster:
     """Start a cluster on this machine, for one run."""
     return local_cluster(settings)
 

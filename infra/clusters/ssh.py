@@ -1,6 +1,6 @@
 """`ssh://user@host1,host2`: a scheduler on the first host and workers on all of them.
 
-Every host has longform installed, at the same place, and lets this user in with a key.
+Every host has longform installed, at the same path, and lets this user in with a key.
 """
 
 from typing import Any
@@ -28,35 +28,35 @@ class SshHost(FrozenModel):
     user: str | None
 
 
-def open_ssh(place: ClusterUrl, settings: Settings) -> SpecCluster:
+def open_ssh(url: ClusterUrl, settings: Settings) -> SpecCluster:
     """Start a scheduler and workers over SSH; they end when the cluster is closed.
 
     Raises:
         EnvironmentFaultError: asyncssh is missing, or a host does not take part.
     """
     asyncssh = require_extra("asyncssh", "this kind of cluster", "ssh")
-    place.require_options(OPTIONS)
+    url.require_options(OPTIONS)
     with dask.config.set(DASK_CONFIG):
         try:
-            return SpecCluster(**ssh_specification(place, settings), name="longform-ssh")
+            return SpecCluster(**ssh_specification(url, settings), name="longform-ssh")
         except (OSError, RuntimeError, asyncssh.Error) as error:
             raise EnvironmentFaultError(
-                f"no cluster over SSH at {place.hosts}: {' '.join(str(error).split())}; check that "
+                f"no cluster over SSH at {url.hosts}: {' '.join(str(error).split())}; check that "
                 "`ssh HOST PYTHON -m longform` works on each without a password, and name that "
                 "Python with ?python="
             ) from error
 
 
-def ssh_specification(place: ClusterUrl, settings: Settings) -> dict[str, Any]:
+def ssh_specification(url: ClusterUrl, settings: Settings) -> dict[str, Any]:
     """Return the scheduler and the workers: one for each GPU of a host, or one for its CPU.
 
     Raises:
         EnvironmentFaultError: no host is named, or a setting cannot be sent.
     """
-    hosts = ssh_hosts(place)
-    gpus = place.whole_number("gpus", 0)
-    bound = {name: place.options[name] for name in ("interface",) if name in place.options}
-    python = place.options.get("python")
+    hosts = ssh_hosts(url)
+    gpus = url.whole_number("gpus", 0)
+    bound = {name: url.options[name] for name in ("interface",) if name in url.options}
+    python = url.options.get("python")
     environment = remote_environment(settings)
     _require_plain(environment)
     workers = [
@@ -64,7 +64,7 @@ def ssh_specification(place: ClusterUrl, settings: Settings) -> dict[str, Any]:
             "cls": Worker,
             "options": {
                 "address": host.name,
-                "connect_options": _connection(host, place),
+                "connect_options": _connection(host, url),
                 "kwargs": _worker_options(settings, environment, gpu) | bound,
                 "worker_class": "distributed.Nanny",
                 "remote_python": python,
@@ -77,21 +77,21 @@ def ssh_specification(place: ClusterUrl, settings: Settings) -> dict[str, Any]:
         "cls": Scheduler,
         "options": {
             "address": hosts[0].name,
-            "connect_options": _connection(hosts[0], place),
-            "kwargs": {"port": place.whole_number("port", 0), "dashboard_address": ":0"} | bound,
+            "connect_options": _connection(hosts[0], url),
+            "kwargs": {"port": url.whole_number("port", 0), "dashboard_address": ":0"} | bound,
             "remote_python": python,
         },
     }
     return {"workers": dict(enumerate(workers)), "scheduler": scheduler}
 
 
-def ssh_hosts(place: ClusterUrl) -> tuple[SshHost, ...]:
+def ssh_hosts(url: ClusterUrl) -> tuple[SshHost, ...]:
     """Return the hosts in the order in which they are named.
 
     Raises:
         EnvironmentFaultError: there is none, or a port is no number.
     """
-    user, _, names = place.hosts.rpartition("@")
+    user, _, names = url.hosts.rpartition("@")
     found = [_host(name, user or None) for name in names.split(",") if name]
     if not found:
         raise EnvironmentFaultError(f"{SETTING} names no host: write ssh://user@host1,host2")
@@ -105,18 +105,18 @@ def _host(name: str, user: str | None) -> SshHost:
     return SshHost(name=host, port=int(port) if port else None, user=user)
 
 
-def _connection(host: SshHost, place: ClusterUrl) -> dict[str, Any]:
+def _connection(host: SshHost, url: ClusterUrl) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "connect_timeout": place.whole_number("connect_timeout", CONNECT_TIMEOUT_SEC)
+        "connect_timeout": url.whole_number("connect_timeout", CONNECT_TIMEOUT_SEC)
     }
     if host.port is not None:
         options["port"] = host.port
     if host.user is not None:
         options["username"] = host.user
-    if "key" in place.options:
-        options["client_keys"] = [place.options["key"]]
-    if "known_hosts" in place.options:
-        options["known_hosts"] = place.options["known_hosts"]
+    if "key" in url.options:
+        options["client_keys"] = [url.options["key"]]
+    if "known_hosts" in url.options:
+        options["known_hosts"] = url.options["known_hosts"]
     return options
 
 

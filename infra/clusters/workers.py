@@ -8,8 +8,8 @@ GPU = "GPU"
 IO = "IO"
 IO_SLOTS_PER_WORKER = 2  # boundary searches at a time beside the macro chunks of one worker
 RESOURCES = {GPU: 1, IO: IO_SLOTS_PER_WORKER}
-# Of `GPU`, for a macro chunk that shall share its worker process with no other: all but what Dask
-# may lose to rounding when it adds up the shares that are given back.
+# Of `GPU`, for a macro chunk that shares its worker process with no other: all but what Dask may
+# lose to rounding when it adds up the shares that are given back.
 WHOLE_WORKER = 0.999
 # Idle threads of OpenMP spin for milliseconds by default: CPU time that decoding and VAD,
 # which run beside the model, then lack. Not spinning at all made decoding 12 % slower.

@@ -1,5 +1,6 @@
 """The local Prefect server: started once, recognised, ended."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from infra.prefect_server import (
     begin_server,
     ensure_server,
     log_tail,
+    read_state,
     server_status,
     stop_server,
 )
@@ -94,11 +96,30 @@ def test_a_server_that_ends_is_reported_with_its_log(
 def test_another_process_with_the_same_id_is_left_alone(tmp_path: Path) -> None:
     """A state file whose process id now belongs to another program does not lead to its end."""
     mine = ServerState.of_this_process(port=1)
-    stale = mine.model_copy(update={"process_start": "before"})
+    stale = mine.model_copy(update={"process_start": f"{mine.process_start}0"})
     (tmp_path / prefect_server.STATE_FILE).write_text(stale.model_dump_json())
     assert stale.process() is None
     assert not stop_server(tmp_path)
     assert not (tmp_path / prefect_server.STATE_FILE).exists()
+
+
+@pytest.mark.parametrize(("drift_sec", "is_it"), [(0.5, True), (-60, False)])
+def test_a_server_of_the_version_before_is_recognised(
+    tmp_path: Path, drift_sec: float, is_it: bool
+) -> None:
+    """Version 0.1.0 noted a time of start by the clock: its server is used, and can be stopped."""
+    mine = psutil.Process()
+    noted = {"pid": mine.pid, "started_at_unix_sec": mine.create_time() + drift_sec, "port": 1}
+    (tmp_path / prefect_server.STATE_FILE).write_text(json.dumps(noted))
+    state = read_state(tmp_path)
+    assert (state.process() if state else None) == (mine if is_it else None)
+
+
+def test_a_server_of_another_machine_is_not_ours(tmp_path: Path) -> None:
+    """Where machines share a home, the process id of one means nothing on the other."""
+    mine = ServerState.of_this_process(port=1)
+    assert mine.process() == psutil.Process()
+    assert mine.model_copy(update={"machine": "another"}).process() is None
 
 
 def test_a_home_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -2,18 +2,22 @@
 
 import asyncio
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
+from prefect.server.database.configurations import AioSqliteConfiguration
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from infra.prefect_server_app import BUSY_MS, SqliteInTurns
 
 NUM_WRITERS = 20
+DatabaseT = TypeVar("DatabaseT", bound=AioSqliteConfiguration)
 
 
-async def opened(folder: Path) -> SqliteInTurns:
+async def opened(folder: Path, configuration: type[DatabaseT] = SqliteInTurns) -> DatabaseT:
     """Return a database with one number in it."""
-    database = SqliteInTurns(connection_url=f"sqlite+aiosqlite:///{folder / 'a.db'}")
+    database = configuration(connection_url=f"sqlite+aiosqlite:///{folder / 'a.db'}")
     session = await database.session(await database.engine())
     async with session, database.begin_transaction(session):
         await session.execute(sa.text("create table counter (number integer)"))
@@ -55,3 +59,29 @@ async def test_a_transaction_inside_of_another_does_not_wait_for_it(tmp_path: Pa
         async with asyncio.timeout(5), inner, database.begin_transaction(inner):
             assert await number(inner) == 0
     assert not database._turn.locked()
+
+
+async def test_prefect_itself_refuses_a_writer(tmp_path: Path) -> None:
+    """Its own configuration has the fault; where it has not, ours can go."""
+    database = await opened(tmp_path, AioSqliteConfiguration)
+    has_read, write = asyncio.Event(), sa.text("update counter set number = number + 1")
+    refused = ""
+
+    async def write_in_between() -> None:
+        await has_read.wait()
+        session = await database.session(await database.engine())
+        async with session, database.begin_transaction(session):
+            await session.execute(write)
+
+    other = asyncio.create_task(write_in_between())
+    session = await database.session(await database.engine())
+    async with session, database.begin_transaction(session):
+        await number(session)
+        has_read.set()
+        await asyncio.wait([other], timeout=2)
+        try:
+            await session.execute(write)
+        except OperationalError as error:
+            refused = str(error)
+    await other
+    assert "database is locked" in refused, "Prefect takes turns now: see prefect_server_app.py"
