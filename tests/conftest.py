@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import settings
 
 from infra.prefect_api import ServerAddress
 from infra.prefect_server import ensure_server
-from tests.support.leftovers import SESSION_MARK, mark_run, started_by_this_run, stop
+from tests.support import leftovers
 from tests.support.s3_server import S3Habits, S3Server, s3_server
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
@@ -23,21 +24,24 @@ settings.load_profile("untimed")
 # Servers of a session outlive its test processes: Prefect sends its last records when an
 # interpreter exits, and waits a minute for a server that has gone. The first process of a run ends
 # them; that is registered before Prefect is imported, and so comes after it. Test processes that
-# are ended in a hurry, as busy machines make them, cannot leave one running.
-IS_FIRST = mark_run()
+# are ended in a hurry, as busy machines make them, cannot leave one running. Nor can a run that
+# `timeout` or a CI ends: to its first process SIGTERM is a Ctrl-C.
+IS_FIRST = leftovers.mark_run()
 if IS_FIRST:
-    atexit.register(lambda: stop(started_by_this_run(session_servers=True)))
+    atexit.register(lambda: leftovers.stop(leftovers.started_by_this_run(session_servers=True)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run whose tests have left a process running, and end that."""
-    left = started_by_this_run(session_servers=False) if IS_FIRST else []
-    if left:
-        shown = [f"{process.pid}: {' '.join(process.cmdline())[:300]}" for process in left]
-        stop(left)
-        print("\ntests have left these processes running:", *shown, sep="\n  ")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    """Fail a run whose tests have left a process running, name those tests, and end it."""
+    if not IS_FIRST:
+        return
+    was_interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    if left := leftovers.left_by_tests(0.0 if was_interrupted else leftovers.PATIENCE_SEC):
+        leftovers.stop(left)
+        print("\nprocesses that outlived their tests:", *left.values(), sep="\n  ")
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +61,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> ServerAddress:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PREFECT_API_URL", raising=False)
         patch.setenv("PREFECT_HOME", str(home / "none"))
-        patch.setenv(SESSION_MARK, "1")
+        patch.setenv(leftovers.SESSION_MARK, "1")
         return ensure_server(home)
 
 

@@ -39,8 +39,8 @@ def test_one_server_is_started_reused_and_ended(tmp_path: Path) -> None:
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(ensure_server, [tmp_path, tmp_path])
         assert first == second == ensure_server(tmp_path)
-        health = httpx.get(f"{first.api_url}/health", trust_env=False)
-        page = httpx.get(f"{first.ui_url}/ui-settings", trust_env=False).json()
+        health = httpx.get(f"{first.api_url}/health", timeout=60, trust_env=False)
+        page = httpx.get(f"{first.ui_url}/ui-settings", timeout=60, trust_env=False).json()
         status = server_status(tmp_path)
         assert health.json() is True
         assert page["api_url"] == first.api_url

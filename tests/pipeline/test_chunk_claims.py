@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from longform.pipeline import chunk_claims
 from longform.pipeline.chunk_claims import MAX_DEATHS, ChunkClaims
 from longform.storage.folder import open_folder
 from longform.storage.lease import Lease
@@ -17,6 +18,7 @@ from tests.conftest import REPO_ROOT
 KEY = "ab" * 32
 HOLD = """
 import asyncio, sys
+from longform.pipeline import chunk_claims
 from longform.pipeline.chunk_claims import ChunkClaims
 
 async def hold():
@@ -113,17 +115,42 @@ async def test_a_dead_holder_elsewhere_blocks_for_its_lease(root: str) -> None:
     assert time.monotonic() - began_sec >= 0.5
 
 
-async def test_a_living_holder_elsewhere_is_waited_for(root: str) -> None:
+class SetClock:
+    """The module `time` as a waiter sees it: time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_sec = 0.0
+        self.num_looks = 0
+
+    def monotonic(self) -> float:
+        """Return the time, and count that somebody looked."""
+        self.num_looks += 1
+        return self.now_sec
+
+    async def be_looked_at(self, times: int) -> None:
+        """Wait until a waiter has looked so often from now on."""
+        enough = self.num_looks + times
+        async with asyncio.timeout(60):
+            while self.num_looks < enough:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+
+async def test_a_living_holder_elsewhere_is_waited_for(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Renewals keep a claim alive beyond its time."""
+    clock = SetClock()
+    monkeypatch.setattr(chunk_claims, "time", clock)
     claim = put_claim(root, machine="elsewhere")
     waiting = asyncio.create_task(
-        ChunkClaims(root, ttl_sec=2.0).wait_until_free(KEY, "b", poll_sec=0.01)
+        ChunkClaims(root, ttl_sec=2.0).wait_until_free(KEY, "b", poll_sec=0.001)
     )
     place = open_folder(f"{root}/{KEY[:2]}")
     for renewals in range(1, 10):
-        await asyncio.sleep(0.4)
         renewed = claim.model_copy(update={"renewals": renewals})
         place.write(f"{KEY}.claim", renewed.model_dump_json().encode())
+        await clock.be_looked_at(5)  # two looks for a claim that is new, one for each later one
+        clock.now_sec += 1.5
     assert not waiting.done()
     place.remove(f"{KEY}.claim")
     assert await waiting

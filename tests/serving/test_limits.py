@@ -22,18 +22,18 @@ BOUNDARY = "xyz"
 
 @pytest.fixture(scope="module")
 def small_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A service that takes little, and has little patience."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        service_in_thread(
-            tmp_path_factory.mktemp("home"),
-            max_upload_mb=1,
-            max_duration_sec=10,
-            upload_stall_sec=0.5,
-            min_upload_bytes_per_sec=1_000_000,
-        ) as service,
-    ):
-        patch.setattr(connection, "HEAD_TIMEOUT_SEC", 0.5)
+    """A service that takes little."""
+    home = tmp_path_factory.mktemp("home")
+    with service_in_thread(home, max_upload_mb=1, max_duration_sec=10) as service:
+        yield service
+
+
+@pytest.fixture
+def impatient_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningService]:
+    """A service for clients that are too slow: on a busy machine the others would be, too."""
+    limits = {"upload_stall_sec": 0.5, "min_upload_bytes_per_sec": 1_000_000}
+    with service_in_thread(tmp_path, **limits) as service:
+        monkeypatch.setattr(connection, "HEAD_TIMEOUT_SEC", 0.5)
         yield service
 
 
@@ -95,18 +95,18 @@ def test_a_recording_that_is_too_long(small_service: RunningService, speech: Pcm
     assert code_of(response) == (413, "audio_too_long")
 
 
-def test_an_upload_that_stalls(small_service: RunningService, spool: Path) -> None:
+def test_an_upload_that_stalls(impatient_service: RunningService, spool: Path) -> None:
     """A client that stops in mid-body is told so, and its file is removed."""
-    with socket.create_connection(address(small_service), timeout=PATIENCE_SEC) as client:
-        client.sendall(head(small_service, 100_000) + form(b"RIFF" * 100)[:-20])
+    with socket.create_connection(address(impatient_service), timeout=PATIENCE_SEC) as client:
+        client.sendall(head(impatient_service, 100_000) + form(b"RIFF" * 100)[:-20])
         assert client.recv(4_096).startswith(b"HTTP/1.1 408 ")
     assert list(spool.iterdir()) == []
 
 
-def test_an_upload_that_trickles(small_service: RunningService) -> None:
+def test_an_upload_that_trickles(impatient_service: RunningService) -> None:
     """A client that never quite stops is ended as well."""
-    with socket.create_connection(address(small_service), timeout=0.1) as client:
-        client.sendall(head(small_service, 100_000) + form(b"")[:-20])
+    with socket.create_connection(address(impatient_service), timeout=0.1) as client:
+        client.sendall(head(impatient_service, 100_000) + form(b"")[:-20])
         answer = b""
 
         def trickled() -> bool:
@@ -123,9 +123,9 @@ def test_an_upload_that_trickles(small_service: RunningService) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\n"])
-def test_a_request_that_never_begins(small_service: RunningService, sent: bytes) -> None:
+def test_a_request_that_never_begins(impatient_service: RunningService, sent: bytes) -> None:
     """A connection on which no request head is completed is closed."""
-    with socket.create_connection(address(small_service), timeout=PATIENCE_SEC) as client:
+    with socket.create_connection(address(impatient_service), timeout=PATIENCE_SEC) as client:
         client.sendall(sent)
         assert client.recv(1) == b""
 
@@ -216,6 +216,7 @@ def test_no_address_in_an_upload_is_opened(
             f"{plain_service.url}{TRANSCRIPTIONS}",
             headers=plain_service.headers,
             files={"model": (None, "base"), "file": (None, url)},
+            timeout=PATIENCE_SEC,
             trust_env=False,
         )
         assert code_of(as_field) == (400, "invalid_audio")
@@ -236,12 +237,13 @@ def test_a_request_that_takes_too_long(tmp_path: Path, gate, speech_wav: bytes) 
 def test_headers_that_are_no_key(plain_service: RunningService, value: str) -> None:
     """Whatever stands in the header, it is refused and nothing breaks."""
     headers = {"Authorization": value.encode()}
-    response = httpx.get(f"{plain_service.url}/v1/models", headers=headers)
+    response = httpx.get(f"{plain_service.url}/v1/models", headers=headers, timeout=PATIENCE_SEC)
     assert code_of(response) == (401, "invalid_api_key")
     assert response.headers["www-authenticate"] == "Bearer"
 
 
 def test_unknown_paths(plain_service: RunningService) -> None:
     """Errors of routing have the same shape."""
-    assert code_of(httpx.get(f"{plain_service.url}/v1/nowhere")) == (404, "not_found")
-    assert code_of(httpx.get(f"{plain_service.url}{TRANSCRIPTIONS}"))[0] == 405
+    with httpx.Client(base_url=plain_service.url, timeout=PATIENCE_SEC) as client:
+        assert code_of(client.get("/v1/nowhere")) == (404, "not_found")
+        assert code_of(client.get(TRANSCRIPTIONS))[0] == 405

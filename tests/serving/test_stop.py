@@ -1,5 +1,6 @@
 """Starting and stopping: what a service says about itself, and what becomes of requests."""
 
+import json
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from longform.params import TranscribeParams
 from longform.serving.server import Stop, serve
 from longform.serving.service_settings import ServiceSettings, service_settings
 from longform.settings import Settings
-from tests.serving.conftest import wait_until
+from tests.serving.conftest import PATIENCE_SEC, wait_until
 from tests.support import gated_engine, model_service
 from tests.support.gated_engine import Gate
 from tests.support.model_service import RunningService, service_in_thread, service_process
@@ -23,19 +24,20 @@ SCRIPTED = "tests.support.scripted_engine:create"
 
 def health(service: RunningService, path: str = "") -> tuple[int, str]:
     """Return what a service says about its health."""
-    response = httpx.get(f"{service.url}/health{path}", trust_env=False)
+    response = httpx.get(f"{service.url}/health{path}", timeout=PATIENCE_SEC, trust_env=False)
     return response.status_code, response.json()["status"]
 
 
 def test_a_signal_lets_requests_end(tmp_path: Path, speech_wav: bytes) -> None:
     """After SIGTERM the running request is answered, a new one refused, and the exit code 0."""
     script = tmp_path / "script.json"
-    script.write_text('{"sleep_sec": 3}')
+    go = tmp_path / "go"
+    script.write_text(json.dumps({"wait_for": str(go)}))
     environment = {"LONGFORM_ENGINE": SCRIPTED, "LONGFORM_TEST_SCRIPT": str(script)}
     with (
         service_process(tmp_path, **environment) as (service, process),
         ThreadPoolExecutor(1) as pool,
-        httpx.Client(trust_env=False) as client,
+        httpx.Client(timeout=PATIENCE_SEC, trust_env=False) as client,
     ):
         assert health(service) == (200, "ok")
         running = pool.submit(service.post, speech_wav)
@@ -48,6 +50,7 @@ def test_a_signal_lets_requests_end(tmp_path: Path, speech_wav: bytes) -> None:
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "stopping")
         assert "retry-after" in refused.headers
         assert health(service, "/live") == (200, "alive")
+        go.touch()
         assert running.result().status_code == 200
         assert process.wait(60) == 0
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,8 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with speech_server(Answer({}, late=over)) as server:
         with pytest.raises(EngineUnavailableError, match="did not answer"):
             ask(engine_at(server))
+        while not server.asked:  # it has been sent, and may not have been read yet
+            time.sleep(0.01)
         over.set()
     assert len(server.asked) == 1
 

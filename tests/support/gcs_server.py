@@ -24,14 +24,14 @@ class GcsServer:
         """Store an object; return its gs:// address."""
         place = f"{self.url}/upload/storage/v1/b/{BUCKET}/o"
         query = {"uploadType": "media", "name": key}
-        answer = httpx.post(place, params=query, content=content, trust_env=False)
+        answer = httpx.post(place, params=query, content=content, timeout=60, trust_env=False)
         answer.raise_for_status()
         return f"gs://{BUCKET}/{key}"
 
     def delete(self, key: str) -> None:
         """Remove an object."""
         place = f"{self.url}/storage/v1/b/{BUCKET}/o/{quote(key, safe='')}"
-        httpx.delete(place, trust_env=False).raise_for_status()
+        httpx.delete(place, timeout=60, trust_env=False).raise_for_status()
 
 
 @contextmanager

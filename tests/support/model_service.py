@@ -52,7 +52,8 @@ class RunningService:
     def metric(self, name: str, **labels: str) -> float:
         """Return one sample of `/metrics`; 0 where it has none."""
         wanted = {f'{key}="{value}"' for key, value in labels.items()}
-        for line in httpx.get(f"{self.url}/metrics", trust_env=False).text.splitlines():
+        answer = httpx.get(f"{self.url}/metrics", timeout=120, trust_env=False)
+        for line in answer.text.splitlines():
             found = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
             if found and found[1] == name and wanted <= set((found[2] or "").split(",")):
                 return float(found[3])
