@@ -20,6 +20,7 @@ from longform.net.policy import redact, shown_name
 from longform.params import FrozenModel
 from longform.process_identity import ProcessIdentity
 from longform.storage.local_folder import LocalFolder
+from longform.storage.temp_files import is_left_behind
 from longform.transcript.output import ShownText, TranscribeOutput
 
 RunState = Literal[
@@ -191,7 +192,11 @@ def _stored(home: Path) -> Iterator[RunRecord]:
 
 
 def _prune(home: Path) -> None:
-    """Remove the oldest records, but for those of runs that go on."""
+    """Remove the oldest records, but for those of runs that go on, and what kills left half."""
+    for path in records_folder(home).glob(".longform-*.tmp"):
+        if is_left_behind(path.name):
+            with suppress(OSError):
+                path.unlink()
     for record in [*_stored(home)][MAX_RECORDS:]:
         if record.as_it_is().state != "running":
             with suppress(OSError):

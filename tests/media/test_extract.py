@@ -315,7 +315,7 @@ async def test_a_decoder_that_fails_at_the_same_place_each_time(
 
 
 def _lose_patience_once(hangs: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have watchdogs wait for half a second, and for as long as it takes before the child hangs."""
+    """Have watchdogs wait half a second, and as long as it takes before the child hangs."""
 
     def begin(
         dog: Watchdog, progress: ReadProgress | None = None, timeout_sec: float = 0.5
