@@ -70,8 +70,8 @@ class ChunkClaims:
         try:
             claim = await asyncio.shield(taking)
         except asyncio.CancelledError:
-            if (claim := await taking) is not None:
-                claim.release(remove=True)
+            # Shielded: after a second cancellation its thread would renew the claim for ever.
+            await asyncio.shield(_give_back(taking))
             raise
         try:
             yield claim is not None
@@ -124,3 +124,9 @@ class ChunkClaims:
 
     def _place(self, key: str) -> tuple[Folder, str]:
         return open_folder(f"{self._root}/{key[:2]}"), f"{key}.claim"
+
+
+async def _give_back(taking: asyncio.Future[HeldLease | None]) -> None:
+    """Give back a claim that is still being written, once it is."""
+    if (claim := await taking) is not None:
+        await asyncio.to_thread(claim.release, remove=True)

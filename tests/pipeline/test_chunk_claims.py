@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from longform.pipeline import chunk_claims
 from longform.pipeline.chunk_claims import MAX_DEATHS, ChunkClaims
 from longform.storage.folder import open_folder
 from longform.storage.lease import Lease
+from longform.storage.local_folder import LocalFolder
 from tests.conftest import REPO_ROOT
 
 KEY = "ab" * 32
@@ -84,6 +86,38 @@ async def test_of_many_at_once_one_is_first(tmp_path: Path) -> None:
         await asyncio.gather(*map(try_it, range(20)))
     assert sum(outcomes) == 1
     assert os.listdir(tmp_path / KEY[:2]) == []  # noqa: PTH208
+
+
+@pytest.mark.parametrize("cancellations", [1, 2])
+async def test_who_is_cancelled_while_claiming_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cancellations: int
+) -> None:
+    """A claim that was still being written is given back, however often its run is cancelled."""
+    begun, may_write, written = threading.Event(), threading.Event(), threading.Event()
+    create = LocalFolder.create
+
+    def slow_create(self: LocalFolder, name: str, content: bytes) -> bool:
+        begun.set()
+        may_write.wait(60)
+        try:
+            return create(self, name, content)
+        finally:
+            written.set()
+
+    monkeypatch.setattr(LocalFolder, "create", slow_create)
+    claims = ChunkClaims(str(tmp_path))
+    holding = asyncio.create_task(claims.hold(KEY, "a", "host:1").__aenter__())
+    await asyncio.to_thread(begun.wait, 60)
+    for _ in range(cancellations):
+        holding.cancel()
+        await asyncio.sleep(0.05)
+    may_write.set()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    assert await asyncio.to_thread(written.wait, 60)
+    async with asyncio.timeout(30):
+        await claims.wait_until_free(KEY, "b", poll_sec=0.01)
+    assert claims.holder(KEY) is None
 
 
 async def test_who_waits_learns_of_the_end(root: str) -> None:
