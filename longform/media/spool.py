@@ -261,12 +261,11 @@ async def read_blocks(file: WorkFile) -> AsyncGenerator[Pcm, None]:
         SourceUnavailableError: it is not there, cannot be read, is not complete or is damaged.
     """
     folder = open_folder(file.root)
-    path = f"{checked(file.run)}/{checked(file.name)}"
     end = file.num_samples * PCM_BYTES_PER_SAMPLE
     crc32 = 0
     for start in range(0, end, READ_BYTES):
         wanted = min(READ_BYTES, end - start)
-        data = await asyncio.to_thread(_read, folder, path, start, start + wanted)
+        data = await asyncio.to_thread(_read, folder, file, start, start + wanted)
         if len(data) != wanted:
             raise SourceUnavailableError(f"{file.name} in the work store is not complete")
         crc32 = zlib.crc32(data, crc32)
@@ -279,23 +278,26 @@ async def read_blocks(file: WorkFile) -> AsyncGenerator[Pcm, None]:
         )
 
 
-def _read(folder: Folder, path: str, start: int, end: int) -> bytes:
+def _read(folder: Folder, file: WorkFile, start: int, end: int) -> bytes:
     """Return a stretch of a file that was written by another process.
 
     Raises:
         SourceUnavailableError: it is not there, or cannot be read.
     """
     try:
-        content = folder.read(path, start, end)
+        content = folder.read(f"{checked(file.run)}/{checked(file.name)}", start, end)
     except OutputError as error:
-        raise SourceUnavailableError(_unreadable(folder, path)) from error
+        raise SourceUnavailableError(_unreadable(file)) from error
     if content is None:
-        raise SourceUnavailableError(_unreadable(folder, path))
+        raise SourceUnavailableError(_unreadable(file))
     return content
 
 
-def _unreadable(folder: Folder, path: str) -> str:
-    return f"{folder.address(path)} cannot be read; every worker must reach the work store"
+def _unreadable(file: WorkFile) -> str:
+    return (
+        f"{file.name} in the work store {redact(file.root)} cannot be read; "
+        "every worker must reach the store"
+    )
 
 
 def checked(component: str) -> str:
