@@ -1,19 +1,21 @@
-"""The files of a bulk run, a few at a time on one cluster: one that fails stops no other."""
+"""The files of a bulk run on one cluster, each a task of its own: one that fails stops no other.
+
+A file first waits for a place at its host, where the operator has made a limit, then for a slot.
+Files that wait for the same host stand in a queue of their own; those of other hosts pass them by.
+"""
 
 import asyncio
+import heapq
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Self
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 
 from prefect.client.orchestration import get_client
 from prefect.concurrency.asyncio import concurrency
-from prefect.exceptions import ObjectNotFound
 
 from flows.dispatch import reason
-from flows.progress import BatchProgress
 from flows.recording import Transcribed, gaps, missing, transcribe_recording
 from flows.run_cluster import RunCluster
 from flows.run_lifecycle import RunContext, end
@@ -28,118 +30,20 @@ from longform.errors import (
 )
 from longform.media.sources import signed_urls
 from longform.media.spool import open_scratch
-from longform.net.policy import SourcePolicy, shown_name
-from longform.reprocess.batch_report import Cost, FileRecord, Outcome
+from longform.net.policy import shown_name
+from longform.reprocess.batch_report import FAILURES, Cost, FileRecord, Outcome
 from longform.reprocess.previous_results import FailureNote, now_utc
 from longform.reprocess.replace import keeps_old
 from longform.reprocess.selection import Chosen, planned
-from longform.settings import Settings
 from longform.transcript.output import Status
 from tasks.stages import leave_failure, replace_transcript
 
-# How many files of a bulk run are open at a time.
-
-
-# One is transcribed, one ends, and two are opened and cut meanwhile.
+# Files that are open at a time: one is transcribed, one ends, two are opened and cut meanwhile.
 FEWEST = 4
 MOST = 64
 
-
-class FileSlots:
-    """OutputPaths for files: a given number, or one for each slot of the cluster once that is open.
-
-    A short file is opened, joined and written for longer than its one chunk is transcribed. With
-    fewer places than slots, a list of short files would leave slots without work.
-    """
-
-    def __init__(self, given: int | None, cluster: RunCluster) -> None:
-        self._is_given = given is not None
-        self._cluster = cluster
-        self.total = given or FEWEST
-        self._free = asyncio.Semaphore(self.total)
-
-    async def __aenter__(self) -> Self:
-        await self._free.acquire()
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        self._free.release()
-
-    async def grow(self) -> None:
-        """Wait for the cluster, then fit its slots; returns at once where the number is given."""
-        if self._is_given:
-            return
-        await self._cluster.opened()
-        more = max(FEWEST, min(MOST, self._cluster.window.slots)) - self.total
-        self.total += more
-        for _ in range(more):
-            self._free.release()
-
-
-# At most so many files at a time from one host, where the operator has made such a limit.
-#
-# A limit is a global concurrency limit of Prefect's, named `longform-host-` and the host (or the
-# bucket). It is held from the first look at a file until its last chunk is done: workers read
-# windows of it all that time. That is one lease per file, and no call at all for a host without.
-
-
-PREFIX = "longform-host-"
-
-
-class HostLimits:
-    """The limits as they were when this run first met each host."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, asyncio.Task[bool]] = {}
-        self._queues: Counter[str] = Counter()
-        self.grew = asyncio.Event()  # a file waits for its host; cleared by the one that looks
-
-    @asynccontextmanager
-    async def __call__(self, host: str | None) -> AsyncIterator[None]:
-        """Hold a place at a host; waits for one. None, and a host without a limit, take none."""
-        if host is None or not await self._is_limited(host):
-            yield
-            return
-        async with AsyncExitStack() as held:
-            with self._queued(host):
-                # A lease that could not be renewed is no reason to throw work away.
-                await held.enter_async_context(
-                    concurrency(f"{PREFIX}{host}", raise_on_lease_renewal_failure=False)
-                )
-            yield
-
-    @property
-    def num_queued(self) -> int:
-        """How many files wait for a place at their host."""
-        return self._queues.total()
-
-    def has_queue(self, host: str | None) -> bool:
-        """Tell whether a file waits for a place at this host."""
-        return host is not None and self._queues[host] > 0
-
-    @contextmanager
-    def _queued(self, host: str) -> Iterator[None]:
-        self._queues[host] += 1
-        self.grew.set()
-        try:
-            yield
-        finally:
-            self._queues[host] -= 1
-
-    async def _is_limited(self, host: str) -> bool:
-        if host not in self._known:
-            self._known[host] = asyncio.create_task(_exists(f"{PREFIX}{host}"))
-        return await asyncio.shield(self._known[host])
-
-
-async def _exists(name: str) -> bool:
-    async with get_client() as api:
-        try:
-            await api.read_global_concurrency_limit_by_name(name)
-        except ObjectNotFound:
-            return False
-    return True
-
+HOST_LIMIT = "longform-host-"  # and the host or the bucket: a global concurrency limit of Prefect
+PAGE = 200  # limits in one answer of the server, which gives no more
 
 # What is wrong with the machine, the cluster or the disk is wrong for every file that follows.
 STOPPING = (EnvironmentFaultError, OutputError, WeightsError)
@@ -150,16 +54,94 @@ _OUTCOMES: dict[Status, Outcome] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class BatchContext:
-    """What the files of a bulk run are worked on with."""
+class FileSlots:
+    """Slots for open files: a given number, or one for each slot of the cluster once that is open.
 
-    run_id: str
-    settings: Settings
-    policy: SourcePolicy
-    cluster: RunCluster
-    progress: BatchProgress
-    host_limit: HostLimits
+    A short file is opened, joined and written for longer than its one chunk is transcribed. With
+    fewer files open than the cluster has slots, a list of short files would leave slots without
+    work. A slot that becomes free goes to the file that waits with the lowest number.
+    """
+
+    def __init__(self, given: int | None, cluster: RunCluster) -> None:
+        self._is_given = given is not None
+        self._cluster = cluster
+        self._total = self._num_free = given or FEWEST
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []  # a heap
+
+    @asynccontextmanager
+    async def __call__(self, number: int) -> AsyncIterator[None]:
+        """Hold a slot for the file of this number; waits for one."""
+        await self._take(number)
+        try:
+            yield
+        finally:
+            self._give(1)
+
+    async def _take(self, number: int) -> None:
+        if self._num_free > 0:
+            self._num_free -= 1
+            return
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (number, told))
+        try:
+            await told
+        except asyncio.CancelledError:
+            if not told.cancelled():  # the slot came together with the cancellation
+                self._give(1)
+            raise
+
+    def _give(self, count: int) -> None:
+        self._num_free += count
+        while self._num_free > 0 and self._waiting:
+            _, told = heapq.heappop(self._waiting)
+            if not told.done():
+                told.set_result(None)
+                self._num_free -= 1
+
+    async def grow(self) -> None:
+        """Wait for the cluster, then fit its slots; returns at once where the number is given."""
+        if self._is_given:
+            return
+        await self._cluster.opened()
+        more = max(FEWEST, min(MOST, self._cluster.window.slots)) - self._total
+        self._total += more
+        self._give(more)
+
+
+class HostLimits:
+    """At most so many files at a time from one host, over all runs, where there is such a limit."""
+
+    def __init__(self, hosts: Collection[str]) -> None:
+        self._hosts = frozenset(hosts)
+        self._queues: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @classmethod
+    async def read(cls) -> "HostLimits":
+        """Return the limits that the operator has made; a host without one costs no call later."""
+        names: list[str] = []
+        async with get_client() as api:
+            while page := await api.read_global_concurrency_limits(PAGE, offset=len(names)):
+                names += (limit.name for limit in page)
+        return cls([name.removeprefix(HOST_LIMIT) for name in names if name.startswith(HOST_LIMIT)])
+
+    @asynccontextmanager
+    async def __call__(self, host: str | None) -> AsyncIterator[None]:
+        """Hold a place at a host; waits for one. None, and a host without a limit, take none."""
+        if host not in self._hosts:
+            yield
+            return
+        # A lease that could not be renewed is no reason to throw work away.
+        async with concurrency(f"{HOST_LIMIT}{host}", raise_on_lease_renewal_failure=False):
+            yield
+
+    @asynccontextmanager
+    async def queue(self, host: str | None) -> AsyncIterator[None]:
+        """Be the first of those that wait for a host: no other asks for a place meanwhile."""
+        if host is None or host not in self._hosts:
+            yield
+            return
+        async with self._queues[host]:
+            yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +157,10 @@ class BatchOptions:
 class Batch:
     """The files of a bulk run; `records` grows as they end."""
 
-    context: BatchContext
+    context: RunContext
+    host_limit: HostLimits
     options: BatchOptions
-    records: list[FileRecord]
+    records: list[FileRecord] = field(default_factory=list)
 
     async def run(
         self, chosen: Sequence[Chosen], files_in_flight: int | None
@@ -191,80 +174,66 @@ class Batch:
         Returns:
             What is wrong for all files and ended the run; files in flight were then given up.
         """
-        self.context.progress.expect(len(chosen))
-        waiting, in_flight = [*chosen], dict[asyncio.Task[FileRecord], Chosen]()
-        places = FileSlots(files_in_flight, self.context.cluster)
-        growing = asyncio.create_task(places.grow())
+        self.context.progress.expect_parts(len(chosen))
+        self.context.progress.stage("transcribing")
+        slots = FileSlots(files_in_flight, self.context.cluster)
+        growing = asyncio.create_task(slots.grow())
+        files = [asyncio.create_task(self._file(each, slots)) for each in chosen]
         try:
-            while waiting or in_flight:
-                self._start(waiting, in_flight, places)
-                done = await self._first_of(in_flight, growing)
-                # What came through is recorded first: an error may be the end of the run.
-                for task in sorted(done, key=_has_failed):
-                    record = await self._record(task, in_flight.pop(task))
-                    self.records.append(record)
-                    self.context.progress.ended(record)
+            await asyncio.gather(*files)
         except STOPPING as error:
             return error
         finally:
-            await end([*in_flight, growing])
+            await end([*files, growing])
         return None
 
-    def _start(
-        self,
-        waiting: list[Chosen],
-        in_flight: "dict[asyncio.Task[FileRecord], Chosen]",
-        places: FileSlots,
-    ) -> None:
-        """Start files in order; those behind another one that waits for its host are passed by."""
-        limits = self.context.host_limit
-        limits.grew.clear()
-        while len(in_flight) - limits.num_queued < places.total:
-            one = next((each for each in waiting if not limits.has_queue(each.entry.host)), None)
-            if one is None:
-                return
-            waiting.remove(one)
-            in_flight[asyncio.create_task(self._file(one, places))] = one
+    async def _file(self, chosen: Chosen, slots: FileSlots) -> None:
+        """Transcribe a file, and record what became of it.
 
-    async def _first_of(
-        self, tasks: "Collection[asyncio.Task[FileRecord]]", growing: asyncio.Task[None]
-    ) -> "set[asyncio.Task[FileRecord]]":
-        """Return the tasks that have ended; none where there is room for other files."""
-        grew = asyncio.create_task(self.context.host_limit.grew.wait())
-        signals = {grew} if growing.done() else {grew, growing}
-        try:
-            await asyncio.wait({*tasks, *signals}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await end([grew])
-        return {task for task in tasks if task.done()}
+        Raises:
+            LongformError: the error is not this file's alone.
+        """
+        # As a value, also where it is the cancellation of something that the file waited for.
+        [ended] = await asyncio.gather(self._in_its_turn(chosen, slots), return_exceptions=True)
+        record = ended if isinstance(ended, FileRecord) else await self._failed(chosen, ended)
+        self.records.append(record)
+        self.context.progress.part_ended(chosen.number, has_failed=record.outcome in FAILURES)
 
-    async def _file(self, chosen: Chosen, places: FileSlots) -> FileRecord:
-        started_sec = time.monotonic()
-        entry = chosen.entry
-        progress = self.context.progress.recording(chosen.number, shown_name(entry.media_url))
-        async with (
-            self.context.host_limit(entry.host),
-            places,
-            open_scratch(self.context.settings) as scratch,
-        ):
-            done = await transcribe_recording(
+    async def _in_its_turn(self, chosen: Chosen, slots: FileSlots) -> FileRecord:
+        """Transcribe a file once it has a place at its host, and a slot.
+
+        The place is held from the first look at the file until its last chunk is done: workers
+        read parts of it all that time. The next file of the host asks for one only when this one
+        has a slot, so that at most one file holds a place while it waits.
+        """
+        host = chosen.entry.host
+        async with AsyncExitStack() as slot:
+            async with AsyncExitStack() as place:
+                async with self.host_limit.queue(host):
+                    await place.enter_async_context(self.host_limit(host))
+                    await slot.enter_async_context(slots(chosen.number))
+                started_sec = time.monotonic()
+                done = await self._transcribed(chosen)
+            record = await self._written(chosen, done)
+        return record.model_copy(update={"processing_sec": time.monotonic() - started_sec})
+
+    async def _transcribed(self, chosen: Chosen) -> Transcribed:
+        number, media_url = chosen.number, chosen.entry.media_url
+        async with open_scratch(self.context.settings) as scratch:
+            return await transcribe_recording(
                 # Everything that is stored on the way holds the sealed form.
-                signed_urls.seal(entry.media_url),
+                signed_urls.seal(media_url),
                 chosen.params,
-                RunContext(
-                    run_id=recording_run_id(self.context.run_id, chosen.number),
-                    settings=self.context.settings,
-                    policy=self.context.policy,
-                    cluster=self.context.cluster,
+                replace(
+                    self.context,
+                    run_id=recording_run_id(self.context.run_id, number),
                     scratch=scratch,
-                    progress=progress,
+                    progress=self.context.progress.part(number, shown_name(media_url)),
                 ),
                 use_cache=self.options.use_cache,
                 with_page="html" in self.options.formats,
                 engine=chosen.engine,
             )
-        record = await self._written(chosen, done)
-        return record.model_copy(update={"processing_sec": time.monotonic() - started_sec})
 
     async def _written(self, chosen: Chosen, done: Transcribed) -> FileRecord:
         record = planned(chosen).model_copy(update=_news(chosen, done))
@@ -280,16 +249,14 @@ class Batch:
         )
         return record.model_copy(update={"files": output.files, "change": change})
 
-    async def _record(self, task: "asyncio.Task[FileRecord]", chosen: Chosen) -> FileRecord:
-        """Return the record of a file that has ended, also where it ended in an error.
+    async def _failed(self, chosen: Chosen, error: BaseException) -> FileRecord:
+        """Return the record of a file that has ended in an error, and leave a note of it.
 
         Raises:
             LongformError: the error is not this file's alone.
         """
-        lost = EngineUnavailableError("its work on the cluster was cancelled; try it again")
-        error = lost if task.cancelled() else task.exception()
-        if error is None:
-            return task.result()
+        if isinstance(error, asyncio.CancelledError):
+            error = EngineUnavailableError("its work on the cluster was cancelled; try it again")
         if isinstance(error, STOPPING) or not isinstance(error, Exception):
             raise error
         self.context.cluster.require_alive()
@@ -313,10 +280,6 @@ class Batch:
             transcript=old.digest if old else None,
         )
         await leave_failure(chosen.place, note)
-
-
-def _has_failed(task: "asyncio.Task[FileRecord]") -> bool:
-    return task.cancelled() or task.exception() is not None
 
 
 def _news(chosen: Chosen, done: Transcribed) -> dict[str, object]:

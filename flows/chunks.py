@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 import dask
 
 from flows.dispatch import ChunkDispatcher, result_of
-from flows.progress import RecordingProgress
 from flows.run_lifecycle import RunContext, end
 from infra.clusters.workers import IO
 from longform.chunking.macro import Split
@@ -28,9 +27,7 @@ from longform.transcript.channels import ChannelChunks
 from tasks.stages import find_split
 
 
-async def transcribe_chunks(
-    recording: RecordingRun, run: RunContext[RecordingProgress]
-) -> ChunkOutcomes:
+async def transcribe_chunks(recording: RecordingRun, run: RunContext) -> ChunkOutcomes:
     """Plan the recording and transcribe what the store does not have, channel beside channel.
 
     Nothing is submitted, no cluster opened and no model loaded where every chunk is in the store.
@@ -67,9 +64,7 @@ async def transcribe_chunks(
     )
 
 
-async def _transcribe_channel(
-    recording: RecordingRun, run: RunContext[RecordingProgress]
-) -> ChunkDispatcher:
+async def _transcribe_channel(recording: RecordingRun, run: RunContext) -> ChunkDispatcher:
     plans, store = plan_store(run.settings.chunk_store_url), run.store
     key = plan_key(recording.recording, recording.params)
     known = await asyncio.to_thread(plans.get, key) if recording.use_cache else None
@@ -102,7 +97,7 @@ async def _transcribe_channel(
 
 def planned_chunks(
     recording: RecordingRun,
-    run: RunContext[RecordingProgress],
+    run: RunContext,
     known: Plan | None,
     done: Container[int],
 ) -> AsyncIterator[PlannedChunk]:

@@ -18,7 +18,6 @@ from prefect.futures import PrefectFuture
 from flows.api_outage import is_outage, wait_for_api
 from flows.macro_chunk import run_macro_chunk, run_without_subflow
 from flows.orphaned_runs import close_task_run
-from flows.progress import RecordingProgress
 from flows.run_lifecycle import RunContext, end
 from infra.clusters.workers import GPU, WHOLE_WORKER
 from infra.prefect_internals import dask_future, wait_until_done
@@ -85,9 +84,7 @@ def what_next(ending: object) -> Next:
 class ChunkDispatcher:
     """One channel's macro chunks. When its context is left, every chunk is in one of the lists."""
 
-    def __init__(
-        self, run: RunContext[RecordingProgress], channel: int | None = None, order: int = 0
-    ) -> None:
+    def __init__(self, run: RunContext, channel: int | None = None, order: int = 0) -> None:
         self._run = run
         self._store = run.store
         self._claims = ChunkClaims(run.settings.chunk_store_url)

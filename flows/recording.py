@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from flows.chunks import transcribe_chunks
-from flows.progress import RecordingProgress
 from flows.run_lifecycle import RunContext
 from longform.audio import clock
 from longform.errors import SourceChangedError
@@ -43,7 +42,7 @@ class Transcribed:
 async def transcribe_recording(
     media_url: str,
     params: TranscribeParams,
-    run: RunContext[RecordingProgress],
+    run: RunContext,
     *,
     use_cache: bool = True,
     with_page: bool = True,
@@ -106,9 +105,7 @@ def raise_if_nothing(outcomes: ChunkOutcomes) -> None:
         raise outcomes.errors[0]
 
 
-async def speaker_turns(
-    recording: RecordingRun, run: RunContext[RecordingProgress]
-) -> Sequence[Turn]:
+async def speaker_turns(recording: RecordingRun, run: RunContext) -> Sequence[Turn]:
     """Return who speaks when, where that was asked for."""
     if not recording.params.diarize.enabled:
         return ()

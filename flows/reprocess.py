@@ -13,7 +13,7 @@ from prefect_dask import DaskTaskRunner
 from pydantic import Field
 
 from flows.api_outage import best_effort
-from flows.batch import MOST, Batch, BatchContext, BatchOptions, HostLimits
+from flows.batch import MOST, Batch, BatchOptions, HostLimits
 from flows.progress import BatchProgress
 from flows.run_lifecycle import cancelled, managed_run
 from flows.transcribe import DEFAULT_FORMATS, DEFAULT_PARAMS
@@ -86,7 +86,7 @@ async def reprocess(
     """
     started_at, started_sec = now_utc(), time.monotonic()
     lists = SourceLists(sources=sources, manifest=manifest, glob=glob, feed=feed)
-    host_limit, records = HostLimits(), list[FileRecord]()
+    records: list[FileRecord] = []
     stopped: LongformError | None = None
     progress = BatchProgress()
     async with managed_run("reprocess", f"reprocess {select}", progress) as run:
@@ -97,14 +97,12 @@ async def reprocess(
         fetch = FetchContext(run.policy, run.scratch.local_dir)
         entries = await list_sources(lists, fetch)
         progress.stage(f"looking at {len(entries)} files")
+        host_limit = await HostLimits.read()
         chooser = Chooser(select, params, target, fetch, EngineChoices(run.settings), host_limit)
         verdicts = await choose_files(chooser, entries, limit)
         if not dry_run:
-            context = BatchContext(
-                run.run_id, run.settings, run.policy, run.cluster, progress, host_limit
-            )
             wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
-            batch = Batch(context, wanted, records)
+            batch = Batch(run, host_limit, wanted, records)
             stopped = await batch.run(only_chosen(verdicts), files_in_flight)
         report = BatchReport(
             select=select,

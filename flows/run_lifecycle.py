@@ -9,10 +9,10 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, cast
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -21,6 +21,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled
 
 from flows.orphaned_runs import close_dead_runs, close_subflows
+from flows.progress import PublishedProgress
 from flows.run_cluster import RunCluster
 from infra.settings_variable import load_settings
 from longform.media.model import source_policy
@@ -28,6 +29,7 @@ from longform.media.spool import RunScratch, open_scratch
 from longform.net.policy import SourcePolicy
 from longform.pipeline.chunk_cache import ChunkStore
 from longform.runs.history import RunRecorder, recorded_run
+from longform.runs.progress_tracker import RunProgressTracker
 from longform.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,20 +38,8 @@ POLL_SEC = 2.0  # between two looks at the state of the run; one costs the serve
 CANCEL_AGAIN_SEC = 5.0  # seconds; what a task may take to put its things in order
 
 
-class RunProgress(AbstractAsyncContextManager[Any], Protocol):
-    """What shows how far a run has come, while its context lasts."""
-
-    @property
-    def run_url(self) -> str:
-        """Where the run can be looked at; empty where the server has no pages."""
-
-
-ProgressT = TypeVar("ProgressT", covariant=True)
-RunProgressT = TypeVar("RunProgressT", bound=RunProgress)
-
-
 @dataclass(frozen=True, slots=True)
-class RunContext(Generic[ProgressT]):
+class RunContext:
     """What a recording is worked on with. `run_id` is what its jobs carry, and so their news."""
 
     run_id: str
@@ -57,7 +47,7 @@ class RunContext(Generic[ProgressT]):
     policy: SourcePolicy
     cluster: RunCluster
     scratch: RunScratch
-    progress: ProgressT
+    progress: RunProgressTracker
 
     @property
     def store(self) -> ChunkStore:
@@ -66,7 +56,7 @@ class RunContext(Generic[ProgressT]):
 
 
 @dataclass(frozen=True, slots=True)
-class ManagedRun(RunContext[ProgressT]):
+class ManagedRun(RunContext):
     """What a whole flow run works with, and the record of it that stays."""
 
     record: RunRecorder
@@ -78,8 +68,8 @@ class ManagedRun(RunContext[ProgressT]):
 
 @asynccontextmanager
 async def managed_run(
-    flow_name: str, title: str, progress: RunProgressT
-) -> AsyncIterator[ManagedRun[RunProgressT]]:
+    flow_name: str, title: str, progress: PublishedProgress
+) -> AsyncIterator[ManagedRun]:
     """Frame a flow run: settings, history record, cancellation, progress, scratch and cluster.
 
     Where the run is cancelled in the UI or through the API, the context is left without an

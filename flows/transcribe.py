@@ -8,7 +8,7 @@ from prefect.states import Completed
 from prefect_dask import DaskTaskRunner
 
 from flows.api_outage import best_effort
-from flows.progress import ProgressReporter
+from flows.progress import RecordingProgress
 from flows.recording import missing, transcribe_recording
 from flows.run_lifecycle import cancelled, managed_run
 from flows.summary_artifact import publish_summary
@@ -54,7 +54,7 @@ async def transcribe(
         use_cache: Take chunks that an earlier run has finished from the cache.
     """
     # Prefect's form takes what it says of each parameter from above, and from nowhere else.
-    progress = ProgressReporter(shown_name(media_url))
+    progress = RecordingProgress(shown_name(media_url))
     async with managed_run("transcribe", media_url, progress) as run:
         done = await transcribe_recording(
             media_url, params, run, use_cache=use_cache, with_page="html" in output_formats

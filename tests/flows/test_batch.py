@@ -1,17 +1,19 @@
 """Which file of a batch is next, without a cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from flows import batch
-from flows.batch import FEWEST, Batch, BatchContext, BatchOptions, FileSlots, HostLimits
+from flows.batch import FEWEST, PAGE, Batch, BatchOptions, FileSlots, HostLimits
 from flows.progress import BatchProgress
 from flows.run_cluster import RunCluster
+from flows.run_lifecycle import RunContext
 from longform.errors import NotMediaError, OutputError
 from longform.media.model import source_policy
 from longform.params import TranscribeParams
@@ -25,16 +27,9 @@ from longform.speech.engine import EngineSpec
 PATIENCE_SEC = 60.0
 
 
-class OneAtATime(HostLimits):
-    """Limits as a server has them: one file of the host `slow`."""
-
-    async def _is_limited(self, host: str) -> bool:
-        return host == "slow"
-
-
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> HostLimits:
-    """Return limits whose leases are locks of this process."""
+    """Return limits of one file of the host `slow`, whose leases are locks of this process."""
     lock = asyncio.Lock()
 
     @asynccontextmanager
@@ -43,16 +38,21 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> HostLimits:
             yield
 
     monkeypatch.setattr(batch, "concurrency", concurrency)
-    return OneAtATime()
+    return HostLimits({"slow"})
 
 
 def batch_of(limits: HostLimits, home: Path) -> Batch:
     """Return a batch that has no server and no cluster."""
     settings = Settings(home=home)
-    cluster = RunCluster("run", settings)
-    policy = source_policy(settings)
-    context = BatchContext("run", settings, policy, cluster, BatchProgress(), limits)
-    return Batch(context, BatchOptions((), with_changes=False, use_cache=True), [])
+    context = RunContext(
+        run_id="run",
+        settings=settings,
+        policy=source_policy(settings),
+        cluster=RunCluster("run", settings),
+        scratch=cast(Any, None),  # each file has one of its own
+        progress=BatchProgress(),
+    )
+    return Batch(context, limits, BatchOptions((), with_changes=False, use_cache=True))
 
 
 def files(folder: Path, *urls: str) -> list[Chosen]:
@@ -64,6 +64,21 @@ def files(folder: Path, *urls: str) -> list[Chosen]:
     ]
 
 
+def transcribe_as(
+    monkeypatch: pytest.MonkeyPatch, transcribe: Callable[[Chosen], Awaitable[None]]
+) -> None:
+    """Have files transcribed by a function, which returns once the last chunk is done."""
+
+    async def transcribed(_self: Batch, chosen: Chosen) -> None:
+        await transcribe(chosen)
+
+    async def written(_self: Batch, chosen: Chosen, _done: None) -> FileRecord:
+        return planned(chosen).model_copy(update={"outcome": "transcribed"})
+
+    monkeypatch.setattr(Batch, "_transcribed", transcribed)
+    monkeypatch.setattr(Batch, "_written", written)
+
+
 async def test_files_of_other_hosts_pass_those_that_wait(
     limits: HostLimits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,21 +86,19 @@ async def test_files_of_other_hosts_pass_those_that_wait(
     order, most, at_work = list[int](), 0, 0
     others_done = asyncio.Event()
 
-    async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
+    async def transcribe(chosen: Chosen) -> None:
         nonlocal most, at_work
-        async with self.context.host_limit(chosen.entry.host), places:
-            at_work += 1
-            most = max(most, at_work)
-            if chosen.number == 1:
-                await others_done.wait()
-            await asyncio.sleep(0)
-            at_work -= 1
-            order.append(chosen.number)
-            if {4, 5, 6} <= {*order}:
-                others_done.set()
-            return planned(chosen).model_copy(update={"outcome": "transcribed"})
+        at_work += 1
+        most = max(most, at_work)
+        if chosen.number == 1:
+            await others_done.wait()
+        await asyncio.sleep(0)
+        at_work -= 1
+        order.append(chosen.number)
+        if {4, 5, 6} <= {*order}:
+            others_done.set()
 
-    monkeypatch.setattr(Batch, "_file", file)
+    transcribe_as(monkeypatch, transcribe)
     batch = batch_of(limits, tmp_path)
     urls = [f"https://{host}/{n}.mp3" for n, host in enumerate(["slow"] * 3 + ["quick"] * 3)]
     async with asyncio.timeout(PATIENCE_SEC):
@@ -93,6 +106,33 @@ async def test_files_of_other_hosts_pass_those_that_wait(
     assert order == [4, 5, 6, 1, 2, 3]
     assert most <= 2
     assert sorted(record.number for record in batch.records) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_at_most_one_file_holds_a_place_at_its_host_while_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit above the number of slots is not used up by files that no slot is free for."""
+    held = most = 0
+
+    @asynccontextmanager
+    async def concurrency(name: str, **_: Any) -> AsyncIterator[None]:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        yield
+        held -= 1
+
+    async def transcribe(chosen: Chosen) -> None:
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(batch, "concurrency", concurrency)
+    transcribe_as(monkeypatch, transcribe)
+    wide = batch_of(HostLimits({"wide"}), tmp_path)
+    urls = [f"https://wide/{number}.mp3" for number in range(9)]
+    async with asyncio.timeout(PATIENCE_SEC):
+        assert await wide.run(files(tmp_path, *urls), files_in_flight=2) is None
+    assert most == 3
+    assert [record.number for record in wide.records] == [*range(1, 10)]
 
 
 @pytest.mark.parametrize(
@@ -117,12 +157,13 @@ async def test_which_errors_end_a_batch(
     async def note(place: OutputPath, note: Any) -> None:
         noted.append(note.reason)
 
-    async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
+    async def transcribe(chosen: Chosen) -> None:
         if chosen.number == 2:
             raise error
-        return planned(chosen).model_copy(update={"outcome": "transcribed"})
+        if chosen.number == 3 and stops:
+            await asyncio.Event().wait()
 
-    monkeypatch.setattr(Batch, "_file", file)
+    transcribe_as(monkeypatch, transcribe)
     monkeypatch.setattr("flows.batch.leave_failure", note)
     batch = batch_of(limits, tmp_path)
     async with asyncio.timeout(PATIENCE_SEC):
@@ -143,24 +184,57 @@ async def test_as_many_files_are_open_as_the_cluster_has_slots(
 ) -> None:
     """Without a number few files are open at first, and one for each slot once those are known."""
     at_work, enough, seen = 0, asyncio.Event(), list[int]()
-
-    async def file(self: Batch, chosen: Chosen, places: FileSlots) -> FileRecord:
-        nonlocal at_work
-        async with places:
-            at_work += 1
-            if at_work == FEWEST:
-                seen.append(at_work)
-                self.context.cluster.window.fit(FEWEST + 3)
-                self.context.cluster._opened.set()
-            if at_work == FEWEST + 3:
-                enough.set()
-            await enough.wait()
-            return planned(chosen).model_copy(update={"outcome": "transcribed"})
-
-    monkeypatch.setattr(Batch, "_file", file)
     batch = batch_of(limits, tmp_path)
+    cluster = batch.context.cluster
+
+    async def transcribe(chosen: Chosen) -> None:
+        nonlocal at_work
+        at_work += 1
+        if at_work == FEWEST:
+            seen.append(at_work)
+            cluster.window.fit(FEWEST + 3)
+            cluster._opened.set()
+        if at_work == FEWEST + 3:
+            enough.set()
+        await enough.wait()
+
+    transcribe_as(monkeypatch, transcribe)
     urls = [f"{number}.mp3" for number in range(FEWEST + 3)]
     async with asyncio.timeout(PATIENCE_SEC):
         assert await batch.run(files(tmp_path, *urls), files_in_flight=None) is None
     assert seen == [FEWEST]
     assert len(batch.records) == FEWEST + 3
+
+
+async def test_a_free_slot_goes_to_the_first_file_of_the_list() -> None:
+    """Files are opened in order, whichever asks first; one that is cancelled keeps no slot."""
+    slots, order = FileSlots(1, RunCluster("run", Settings())), list[int]()
+
+    async def hold(number: int) -> None:
+        async with slots(number):
+            order.append(number)
+
+    async with slots(1):
+        waiting = {number: asyncio.create_task(hold(number)) for number in (4, 3, 2, 5)}
+        await asyncio.sleep(0)
+        waiting[3].cancel()
+    waiting[2].cancel()  # in the moment in which the slot is handed to it
+    await asyncio.wait(waiting.values(), timeout=PATIENCE_SEC)
+    assert order == [4, 5]
+
+
+async def test_all_limits_for_hosts_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, and those for anything else are left out."""
+    names = [f"longform-host-{number}.example.org" for number in range(PAGE)] + ["gpu"]
+
+    class Api:
+        async def read_global_concurrency_limits(self, limit: int, offset: int) -> list[Any]:
+            return [SimpleNamespace(name=name) for name in names[offset : offset + limit]]
+
+    @asynccontextmanager
+    async def get_client() -> AsyncIterator[Api]:
+        yield Api()
+
+    monkeypatch.setattr(batch, "get_client", get_client)
+    limits = await HostLimits.read()
+    assert limits._hosts == {f"{number}.example.org" for number in range(PAGE)}
