@@ -6,7 +6,7 @@ was started by a run that has ended.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelled, Crashed
 
@@ -33,9 +33,8 @@ async def close_task_run(task_run_id: UUID, why: str, *, cancelled: bool = False
 
     async def close() -> None:
         async with get_client() as api:
-            state: Any = Cancelled(message=why) if cancelled else Crashed(message=why)
             try:
-                await api.set_task_run_state(task_run_id, state, force=True)
+                await api.set_task_run_state(task_run_id, _end(why, cancelled), force=True)
             except PrefectHTTPStatusError as error:
                 if error.response.status_code != HTTPStatus.NOT_FOUND:
                     raise
@@ -48,7 +47,9 @@ async def close_subflows(flow_run_id: str, *, cancelled: bool = False) -> None:
 
     async def close() -> None:
         async with get_client() as api:
-            await _close_below(api, flow_run_id, cancelled=cancelled)
+            # A worker may die between the task run that stands for a subflow and the subflow.
+            async for run in _open_below(api, UUID(flow_run_id), tasks=STAND_IN):
+                await _close(api, run, cancelled=cancelled)
 
     await best_effort(close)
 
@@ -68,39 +69,43 @@ async def _close_dead(home: Path, run_id: str) -> None:
         except ObjectNotFound:
             run = None  # another server's, or removed
         if run is not None:
-            await _close_tasks(api, run_id, cancelled=False)
-            await _close_below(api, run_id, cancelled=False)
+            async for below in _open_below(api, run.id):
+                await _close(api, below, cancelled=False)
             if run.state is not None and run.state.type in OPEN:
                 logger.info("closing %s: its process is gone", run.name)
-                asked = run.state.type is StateType.CANCELLING
-                await _close_run(api, run.id, cancelled=asked)
+                await _close(api, run, cancelled=run.state.type is StateType.CANCELLING)
     await asyncio.to_thread(bury_run, home, run_id)
 
 
-async def _close_below(api: PrefectClient, flow_run_id: str, *, cancelled: bool) -> None:
-    for subflow_id in await _open_runs(api, {"parent_flow_run_id": {"any_": [flow_run_id]}}):
-        await _close_tasks(api, str(subflow_id), cancelled=cancelled)
-        await _close_run(api, subflow_id, cancelled=cancelled)
-    # A worker may die between the task run that stands for a subflow and the subflow itself.
-    await _close_tasks(api, flow_run_id, cancelled=cancelled, name=STAND_IN)
+async def _open_below(
+    api: PrefectClient, flow_run_id: UUID, tasks: str = ""
+) -> AsyncIterator[FlowRun | TaskRun]:
+    """Yield what a flow run has started and what is still open, the innermost runs first.
+
+    Args:
+        api: the server.
+        flow_run_id: the flow run.
+        tasks: a part of the names of its own task runs; those of its subflows are all yielded.
+    """
+    is_open = {"state": {"type": {"any_": OPEN}}}
+    subflows = FlowRunFilter.model_validate(
+        {"parent_flow_run_id": {"any_": [flow_run_id]}} | is_open
+    )
+    for subflow in await api.read_flow_runs(flow_run_filter=subflows):
+        async for run in _open_below(api, subflow.id):
+            yield run
+        yield subflow
+    parent = FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})
+    started = TaskRunFilter.model_validate({"name": {"like_": tasks}} | is_open)
+    for task in await api.read_task_runs(flow_run_filter=parent, task_run_filter=started):
+        yield task
 
 
-async def _open_runs(api: PrefectClient, filters: dict[str, Any]) -> Sequence[UUID]:
-    wanted = FlowRunFilter.model_validate(filters | {"state": {"type": {"any_": OPEN}}})
-    return [run.id for run in await api.read_flow_runs(flow_run_filter=wanted)]
+async def _close(api: PrefectClient, run: FlowRun | TaskRun, *, cancelled: bool) -> None:
+    is_flow = isinstance(run, FlowRun)
+    set_state = api.set_flow_run_state if is_flow else api.set_task_run_state
+    await set_state(run.id, _end(GONE, cancelled), force=True)
 
 
-async def _close_tasks(
-    api: PrefectClient, flow_run_id: str, *, cancelled: bool, name: str = ""
-) -> None:
-    runs = FlowRunFilter.model_validate({"id": {"any_": [flow_run_id]}})
-    wanted = {"state": {"type": {"any_": OPEN}}} | ({"name": {"like_": name}} if name else {})
-    still_open = TaskRunFilter.model_validate(wanted)
-    for task in await api.read_task_runs(flow_run_filter=runs, task_run_filter=still_open):
-        state: Any = Cancelled(message=GONE) if cancelled else Crashed(message=GONE)
-        await api.set_task_run_state(task.id, state, force=True)
-
-
-async def _close_run(api: PrefectClient, run_id: UUID, *, cancelled: bool) -> None:
-    state: Any = Cancelled(message=GONE) if cancelled else Crashed(message=GONE)
-    await api.set_flow_run_state(run_id, state, force=True)
+def _end(why: str, cancelled: bool) -> State[Any]:
+    return Cancelled(message=why) if cancelled else Crashed(message=why)
