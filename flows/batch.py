@@ -8,8 +8,8 @@ import asyncio
 import heapq
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 
 from prefect.client.orchestration import get_client
@@ -68,16 +68,8 @@ class FileSlots:
         self._total = self._num_free = given or FEWEST
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []  # a heap
 
-    @asynccontextmanager
-    async def __call__(self, number: int) -> AsyncIterator[None]:
-        """Hold a slot for the file of this number; waits for one."""
-        await self._take(number)
-        try:
-            yield
-        finally:
-            self._give(1)
-
-    async def _take(self, number: int) -> None:
+    async def take(self, number: int) -> None:
+        """Take a slot for the file of this number; waits for one."""
         if self._num_free > 0:
             self._num_free -= 1
             return
@@ -87,10 +79,11 @@ class FileSlots:
             await told
         except asyncio.CancelledError:
             if not told.cancelled():  # the slot came together with the cancellation
-                self._give(1)
+                self.give()
             raise
 
-    def _give(self, count: int) -> None:
+    def give(self, count: int = 1) -> None:
+        """Give slots back."""
         self._num_free += count
         while self._num_free > 0 and self._waiting:
             _, told = heapq.heappop(self._waiting)
@@ -105,7 +98,7 @@ class FileSlots:
         await self._cluster.opened()
         more = max(FEWEST, min(MOST, self._cluster.window.slots)) - self._total
         self._total += more
-        self._give(more)
+        self.give(more)
 
 
 class HostLimits:
@@ -124,24 +117,16 @@ class HostLimits:
                 names += (limit.name for limit in page)
         return cls([name.removeprefix(HOST_LIMIT) for name in names if name.startswith(HOST_LIMIT)])
 
-    @asynccontextmanager
-    async def __call__(self, host: str | None) -> AsyncIterator[None]:
+    def __call__(self, host: str | None) -> AbstractAsyncContextManager[None]:
         """Hold a place at a host; waits for one. None, and a host without a limit, take none."""
         if host not in self._hosts:
-            yield
-            return
+            return nullcontext()
         # A lease that could not be renewed is no reason to throw work away.
-        async with concurrency(f"{HOST_LIMIT}{host}", raise_on_lease_renewal_failure=False):
-            yield
+        return concurrency(f"{HOST_LIMIT}{host}", raise_on_lease_renewal_failure=False)
 
-    @asynccontextmanager
-    async def queue(self, host: str | None) -> AsyncIterator[None]:
+    def queue(self, host: str | None) -> AbstractAsyncContextManager[None]:
         """Be the first of those that wait for a host: no other asks for a place meanwhile."""
-        if host is None or host not in self._hosts:
-            yield
-            return
-        async with self._queues[host]:
-            yield
+        return self._queues[host] if host is not None and host in self._hosts else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +178,15 @@ class Batch:
         Raises:
             LongformError: the error is not this file's alone.
         """
-        # As a value, also where it is the cancellation of something that the file waited for.
-        [ended] = await asyncio.gather(self._in_its_turn(chosen, slots), return_exceptions=True)
-        record = ended if isinstance(ended, FileRecord) else await self._failed(chosen, ended)
+        try:
+            record = await self._in_its_turn(chosen, slots)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise  # the run ends
+            lost = EngineUnavailableError("its work on the cluster was cancelled; try it again")
+            record = await self._failed(chosen, lost)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it stops no other file)
+            record = await self._failed(chosen, error)
         self.records.append(record)
         self.context.progress.part_ended(chosen.number, has_failed=record.outcome in FAILURES)
 
@@ -203,19 +194,29 @@ class Batch:
         """Transcribe a file once it has a place at its host, and a slot.
 
         The place is held from the first look at the file until its last chunk is done: workers
-        read parts of it all that time. The next file of the host asks for one only when this one
-        has a slot, so that at most one file holds a place while it waits.
+        read parts of it all that time. The slot is held until its transcript is written.
         """
-        host = chosen.entry.host
-        async with AsyncExitStack() as slot:
-            async with AsyncExitStack() as place:
-                async with self.host_limit.queue(host):
-                    await place.enter_async_context(self.host_limit(host))
-                    await slot.enter_async_context(slots(chosen.number))
-                started_sec = time.monotonic()
+        place = await self._admitted(chosen, slots)
+        started_sec = time.monotonic()
+        try:
+            async with place:
                 done = await self._transcribed(chosen)
             record = await self._written(chosen, done)
+        finally:
+            slots.give()
         return record.model_copy(update={"processing_sec": time.monotonic() - started_sec})
+
+    async def _admitted(self, chosen: Chosen, slots: FileSlots) -> AsyncExitStack:
+        """Wait for a place and a slot; return what gives the place back.
+
+        The next file of the host asks for a place only when this one has a slot as well, so that
+        at most one file holds a place while it waits.
+        """
+        host = chosen.entry.host
+        async with AsyncExitStack() as place, self.host_limit.queue(host):
+            await place.enter_async_context(self.host_limit(host))
+            await slots.take(chosen.number)
+            return place.pop_all()
 
     async def _transcribed(self, chosen: Chosen) -> Transcribed:
         number, media_url = chosen.number, chosen.entry.media_url
@@ -237,27 +238,25 @@ class Batch:
 
     async def _written(self, chosen: Chosen, done: Transcribed) -> FileRecord:
         record = planned(chosen).model_copy(update=_news(chosen, done))
-        if keeps_old(done.output, chosen.place):
+        if keeps_old(done.output, chosen.path):
             why = f"the old transcript was kept, since the new one has gaps: {gaps(done.outcomes)}"
             await self._note(chosen, why, IncompleteTranscriptError.__name__)
             return record.model_copy(update={"outcome": "incomplete", "reason": why})
         output, change = await replace_transcript(
             done.output,
             self.options.formats,
-            chosen.place,
+            chosen.path,
             with_page=self.options.with_changes,
         )
         return record.model_copy(update={"files": output.files, "change": change})
 
-    async def _failed(self, chosen: Chosen, error: BaseException) -> FileRecord:
+    async def _failed(self, chosen: Chosen, error: Exception) -> FileRecord:
         """Return the record of a file that has ended in an error, and leave a note of it.
 
         Raises:
             LongformError: the error is not this file's alone.
         """
-        if isinstance(error, asyncio.CancelledError):
-            error = EngineUnavailableError("its work on the cluster was cancelled; try it again")
-        if isinstance(error, STOPPING) or not isinstance(error, Exception):
+        if isinstance(error, STOPPING):
             raise error
         self.context.cluster.require_alive()
         await self._note(chosen, reason(error), type(error).__name__)
@@ -270,7 +269,7 @@ class Batch:
         )
 
     async def _note(self, chosen: Chosen, why: str, error: str) -> None:
-        old = chosen.place.transcript
+        old = chosen.path.transcript
         note = FailureNote(
             source=chosen.entry.shown,
             reason=why,
@@ -279,7 +278,7 @@ class Batch:
             run_url=self.context.progress.run_url,
             transcript=old.digest if old else None,
         )
-        await leave_failure(chosen.place, note)
+        await leave_failure(chosen.path, note)
 
 
 def _news(chosen: Chosen, done: Transcribed) -> dict[str, object]:

@@ -99,15 +99,15 @@ async def reprocess(
         progress.stage(f"looking at {len(entries)} files")
         host_limit = await HostLimits.read()
         chooser = Chooser(select, params, target, fetch, EngineChoices(run.settings), host_limit)
-        verdicts = await choose_files(chooser, entries, limit)
+        candidates = await choose_files(chooser, entries, limit)
         if not dry_run:
             wanted = BatchOptions(output_formats, with_changes=compare, use_cache=use_cache)
             batch = Batch(run, host_limit, wanted, records)
-            stopped = await batch.run(only_chosen(verdicts), files_in_flight)
+            stopped = await batch.run(only_chosen(candidates), files_in_flight)
         report = BatchReport(
             select=select,
             dry_run=dry_run,
-            files=merged(verdicts, records, stopped),
+            files=merged(candidates, records, stopped),
             cost=sum((record.cost for record in records), Cost()),
             started_at=started_at,
             duration_sec=time.monotonic() - started_sec,
@@ -128,22 +128,22 @@ async def reprocess(
     return cast("BatchReport", cancelled())
 
 
-def only_chosen(verdicts: Sequence[Candidate]) -> list[Chosen]:
+def only_chosen(candidates: Sequence[Candidate]) -> list[Chosen]:
     """Return the files that are taken."""
-    return [verdict for verdict in verdicts if isinstance(verdict, Chosen)]
+    return [candidate for candidate in candidates if isinstance(candidate, Chosen)]
 
 
 def merged(
-    verdicts: Sequence[Candidate], records: Sequence[FileRecord], stopped: LongformError | None
+    candidates: Sequence[Candidate], records: Sequence[FileRecord], stopped: LongformError | None
 ) -> tuple[FileRecord, ...]:
     """Return one record for each file, in the order of the lists."""
     done = {record.number: record for record in records}
     left = {"outcome": "not_reached", "reason": "the run ended before"} if stopped else {}
     return tuple(
-        done.get(verdict.number) or planned(verdict).model_copy(update=left)
-        if isinstance(verdict, Chosen)
-        else verdict
-        for verdict in verdicts
+        done.get(candidate.number) or planned(candidate).model_copy(update=left)
+        if isinstance(candidate, Chosen)
+        else candidate
+        for candidate in candidates
     )
 
 

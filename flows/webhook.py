@@ -1,7 +1,9 @@
-"""How flows tell their end to a webhook: hooks that Prefect calls once the state is known.
+"""How a run tells its end to a webhook.
 
-The process of the flow runs them; when that was killed or cancelled, its worker does. So both
-need the settings, or the secret blocks of the server.
+`tell_webhook` are hooks of a flow, which Prefect calls once the state is known. The process of the
+run calls them; its worker does when the run was killed or cancelled. So both need the settings, or
+the secret blocks of the server. For a run that failed an automation starts the flow `notify` as
+well, since there may have been no process left to tell it.
 """
 
 from datetime import UTC, datetime
@@ -38,6 +40,10 @@ ENDS = {
     StateType.CANCELLING: ("cancelled", "cancelled"),
     StateType.CANCELLED: ("cancelled", "cancelled"),
 }
+
+
+# Of `notify`, beside those of one delivery, which end after half a minute.
+RETRIES, RETRY_DELAY_SEC = 5, 60
 
 
 async def send_webhook(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -128,12 +134,6 @@ def _ended_with(state: State[Any]) -> object:
 
 def _run_url(run_id: UUID) -> str:
     return url_for("flow-run", obj_id=run_id) or ""
-
-
-# The flow `notify`: tells the webhook the end of a run that could not do so itself.
-
-
-RETRIES, RETRY_DELAY_SEC = 5, 60  # beside those of one delivery, which end after half a minute
 
 
 @flow(name="notify", retries=RETRIES, retry_delay_seconds=RETRY_DELAY_SEC, persist_result=False)

@@ -147,24 +147,24 @@ async def list_sources(lists: SourceLists, fetch: FetchContext) -> list[Entry]:
 async def choose_files(
     chooser: Chooser, entries: Sequence[Entry], limit: int | None
 ) -> list[Candidate]:
-    """Judge each recording by what lies at its place."""
+    """Judge each recording by what lies at its path."""
     return await chooser.choose(entries, limit)
 
 
-@task(name="replace", task_run_name="replace {place.stem}", cache_policy=NO_CACHE)
+@task(name="replace", task_run_name="replace {path.stem}", cache_policy=NO_CACHE)
 async def replace_transcript(
-    output: TranscribeOutput, formats: Sequence[str], place: OutputPath, *, with_page: bool
+    output: TranscribeOutput, formats: Sequence[str], path: OutputPath, *, with_page: bool
 ) -> tuple[TranscribeOutput, TextChange | None]:
     """Write the files in the place of older ones; return what changed in the text."""
     return await asyncio.to_thread(
-        replace.replace_transcript, output, formats, place, with_page=with_page
+        replace.replace_transcript, output, formats, path, with_page=with_page
     )
 
 
-@task(name="failure", task_run_name="failure {place.stem}", cache_policy=NO_CACHE)
-async def leave_failure(place: OutputPath, note: FailureNote) -> None:
+@task(name="failure", task_run_name="failure {path.stem}", cache_policy=NO_CACHE)
+async def leave_failure(path: OutputPath, note: FailureNote) -> None:
     """Leave a note of a failure, which `select=failed` finds."""
-    await asyncio.to_thread(write_failure, place.folder, place.stem, note)
+    await asyncio.to_thread(write_failure, path.folder, path.stem, note)
 
 
 @task(name="report", task_run_name="report", cache_policy=NO_CACHE)

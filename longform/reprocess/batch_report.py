@@ -1,4 +1,7 @@
-"""The report of a bulk run: what became of each file, why, and what it cost."""
+"""The report of a bulk run: what became of each file, why, and what it cost.
+
+It is written as JSON. For people there are two lines, `headline` and `totals`, and a table.
+"""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -12,6 +15,9 @@ Outcome = Literal[
     "transcribed", "damaged", "incomplete", "failed", "would_transcribe", "skipped", "not_reached"
 ]
 
+SEC_PER_HOUR = 3_600.0
+MAX_ROWS = 200  # of a table that people look at; the JSON file has them all
+
 # In the order in which people want to read them.
 OUTCOMES: tuple[Outcome, ...] = (
     "failed",
@@ -23,6 +29,17 @@ OUTCOMES: tuple[Outcome, ...] = (
     "skipped",
 )
 FAILURES = frozenset({"failed", "incomplete"})
+WORDS: Mapping[Outcome, str] = MappingProxyType(
+    {
+        "failed": "failed",
+        "incomplete": "incomplete",
+        "not_reached": "not reached",
+        "damaged": "transcribed, damaged",
+        "transcribed": "transcribed",
+        "would_transcribe": "would be transcribed",
+        "skipped": "skipped",
+    }
+)
 
 
 class Cost(FrozenModel):
@@ -102,25 +119,6 @@ class BatchReport(FrozenModel):
     def num_tried(self) -> int:
         """Files that a transcript was tried of."""
         return self.num_failed + self.count("transcribed", "damaged")
-
-
-# The report of a bulk run for people: one line, a table, and the JSON file.
-
-
-SEC_PER_HOUR = 3_600.0
-MAX_ROWS = 200  # of a table that people look at; the JSON file has them all
-
-WORDS: Mapping[Outcome, str] = MappingProxyType(
-    {
-        "failed": "failed",
-        "incomplete": "incomplete",
-        "not_reached": "not reached",
-        "damaged": "transcribed, damaged",
-        "transcribed": "transcribed",
-        "would_transcribe": "would be transcribed",
-        "skipped": "skipped",
-    }
-)
 
 
 def headline(report: BatchReport) -> str:
@@ -205,7 +203,7 @@ def write_report(report: BatchReport, target: str, run_id: str) -> BatchReport:
         OutputError: it cannot be written.
     """
     moment = report.started_at.partition("+")[0].replace("-", "").replace(":", "")
-    place, name = open_folder(target), f"reprocess-{moment}Z-{run_id[:8]}.json"
-    complete = report.model_copy(update={"address": place.address(name)})
-    place.write(name, complete.model_dump_json(indent=1).encode() + b"\n")
+    folder, name = open_folder(target), f"reprocess-{moment}Z-{run_id[:8]}.json"
+    complete = report.model_copy(update={"address": folder.address(name)})
+    folder.write(name, complete.model_dump_json(indent=1).encode() + b"\n")
     return complete

@@ -18,8 +18,8 @@ LOCAL = frozenset({"", "file"})
 WEB = frozenset({"http", "https"})
 STORES = frozenset(BACKENDS) - LOCAL - WEB
 
-# What a list may name, by where it lies: one that comes from elsewhere must not lead this
-# process, which has files and credentials that its author has not, to places of its choice.
+# What a list may name, by where it lies. The author of a list from elsewhere must not get at the
+# files and credentials of this process.
 _NAMEABLE: Mapping[str, frozenset[str]] = MappingProxyType(
     dict.fromkeys(LOCAL, frozenset(BACKENDS)) | dict.fromkeys(WEB, WEB)
 )
@@ -72,7 +72,7 @@ def refusal(media_url: str, document_url: str) -> str | None:
         return None
     if scheme not in BACKENDS:
         kinds = ", ".join(f"{name}://" for name in BACKENDS if name)
-        return f"{redact(media_url)} is of no kind that can be opened: give a path or {kinds}"
+        return f"{redact(media_url)} cannot be opened: give a path or {kinds}"
     kind = "files of this machine" if scheme in LOCAL else f"{scheme}:// addresses"
     return f"a list at {redact(document_url)} may not name {kind}; use a list on this machine"
 
@@ -83,7 +83,7 @@ def _read_elsewhere(url: str) -> bytes:
     try:
         RemoteFolder(url).check()
     except OutputError as error:
-        raise ParameterError(f"{shown} is no place that lists are read from: {error}") from error
+        raise ParameterError(f"a list cannot be read at {shown}: {error}") from error
     try:
         store, path = open_file_system(url)
         require_size(shown, store.info(path).get("size"), MAX_DOCUMENT_BYTES)

@@ -46,7 +46,9 @@ def parse_feed(content: bytes, url: str) -> list[Entry]:
     # left out, since no text of a feed is shown as HTML here.
     feed: Any = feedparser.parse(BytesIO(content), sanitize_html=False, resolve_relative_uris=False)
     if not feed.get("version"):
-        raise ParameterError(f"{redact(url)} is no podcast feed; give the address of RSS or Atom")
+        raise ParameterError(
+            f"{redact(url)} is not a podcast feed; give the address of RSS or Atom"
+        )
     base = url if url.lower().startswith(("http://", "https://")) else ""
     found = (_entry(episode, base) for episode in feed.entries)
     episodes = [entry for entry in found if entry is not None]

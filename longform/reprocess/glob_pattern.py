@@ -48,7 +48,7 @@ class GlobPattern:
             raise missing_extra(f"{scheme_of(pattern)}://", extra) from error
         except store_errors() as error:
             if isinstance(error, ValueError):
-                raise ParameterError(f"{redact(pattern)} is no pattern: {error}") from error
+                raise ParameterError(f"{redact(pattern)} is not a pattern: {error}") from error
             raise object_error(error, redact(pattern)) from error
         files = (path for path, status in found.items() if status.get("type") == "file")
         return _root(path), sorted(file for file in files if not _is_hidden(file, _root(path)))

@@ -1,9 +1,9 @@
-"""Where the transcript of each entry lies: the same place in every run, and never another's.
+"""The path of each entry's transcript: the same in every run, and never that of another entry.
 
 The plain name, as `transcribe` gives it, is a recording's as long as nothing else claims it:
 no other entry of the run, no other transcript, no query in its address that tells it from
-others. Else the name carries 8 hex digits of what identifies the entry, which no other entry
-and no later run can change.
+others. Else the name carries 8 hex digits of what identifies the entry, which neither another
+entry nor a later run can change.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class OutputPath:
 
     @property
     def folder(self) -> Folder:
-        """The place of the files."""
+        """The folder in which the files lie."""
         return open_folder(self.target)
 
     @property
@@ -42,7 +42,7 @@ class OutputPath:
 
 
 class OutputPaths:
-    """The places of the entries of one run below an output folder."""
+    """The paths of the entries of one run below an output folder."""
 
     def __init__(self, target: str, entries: Sequence[Entry]) -> None:
         self._target = target
@@ -57,14 +57,14 @@ class OutputPaths:
                 transcript of this name has been made from another address.
 
         Raises:
-            OutputError: the place cannot be read, or something else lies there.
+            OutputError: the folder cannot be read, or something else lies there.
             SourceError, RetryableError: from `fingerprint`.
         """
         folder = below(self._target, entry.folder)
         plain, marked = entry.stem, marked_stem(entry.stem, entry.mark)
         found = await asyncio.to_thread(read_transcript, open_folder(folder), marked)
         if found == "foreign":
-            raise OutputError(f"{redact(folder)}: {marked}.json is no transcript; move it away")
+            raise OutputError(f"{redact(folder)}: {marked}.json is not a transcript; move it away")
         if isinstance(found, OldTranscript):
             return OutputPath(folder, marked, found)
         if not entry.is_named_by_path:
@@ -80,7 +80,7 @@ class OutputPaths:
 
 
 def below(target: str, folder: str) -> str:
-    """Return a folder below an output place, its names made safe."""
+    """Return a folder below the output folder, its names made safe."""
     parts = [part for part in PurePosixPath(folder).parts if part not in ("/", "..", ".")]
     # ".x" is the suffix that `file_stem` cuts off: a folder keeps all of its name.
     return "/".join((target.rstrip("/") or "/", *(file_stem(f"{part}.x") for part in parts)))

@@ -1,4 +1,4 @@
-"""What earlier runs have left at a place: a transcript of ours, or a note of a failure."""
+"""What earlier runs have left at a path: a transcript of ours, or a note of a failure."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -51,13 +51,13 @@ class FailureNote(FrozenModel):
     transcript: str | None = None
 
 
-def read_transcript(place: Folder, stem: str) -> OldTranscript | Literal["none", "foreign"]:
+def read_transcript(folder: Folder, stem: str) -> OldTranscript | Literal["none", "foreign"]:
     """Return the transcript of a stem, or what is there instead: nothing, or a file not of ours.
 
     Raises:
-        OutputError: the place cannot be read.
+        OutputError: the folder cannot be read.
     """
-    content = place.read(f"{stem}{TRANSCRIPT_SUFFIX}")
+    content = folder.read(f"{stem}{TRANSCRIPT_SUFFIX}")
     if content is None:
         return "none"
     try:
@@ -67,13 +67,13 @@ def read_transcript(place: Folder, stem: str) -> OldTranscript | Literal["none",
     return found.model_copy(update={"digest": sha256(content).hexdigest()})
 
 
-def read_failure(place: Folder, stem: str, transcript: OldTranscript | None) -> FailureNote | None:
+def read_failure(folder: Folder, stem: str, transcript: OldTranscript | None) -> FailureNote | None:
     """Return the note of the last failure, unless a transcript has come since.
 
     Raises:
-        OutputError: the place cannot be read.
+        OutputError: the folder cannot be read.
     """
-    content = place.read(f"{stem}{FAILURE_SUFFIX}")
+    content = folder.read(f"{stem}{FAILURE_SUFFIX}")
     if content is None:
         return None
     try:
@@ -83,22 +83,22 @@ def read_failure(place: Folder, stem: str, transcript: OldTranscript | None) -> 
     return note if note.transcript == (transcript.digest if transcript else None) else None
 
 
-def write_failure(place: Folder, stem: str, note: FailureNote) -> None:
+def write_failure(folder: Folder, stem: str, note: FailureNote) -> None:
     """Leave a note.
 
     Raises:
-        OutputError: the place cannot be written.
+        OutputError: the folder cannot be written.
     """
-    place.write(f"{stem}{FAILURE_SUFFIX}", note.model_dump_json(indent=1).encode() + b"\n")
+    folder.write(f"{stem}{FAILURE_SUFFIX}", note.model_dump_json(indent=1).encode() + b"\n")
 
 
-def forget_failure(place: Folder, stem: str) -> None:
+def forget_failure(folder: Folder, stem: str) -> None:
     """Take the note away.
 
     Raises:
-        OutputError: the place does not let it go.
+        OutputError: the folder does not let it go.
     """
-    place.remove(f"{stem}{FAILURE_SUFFIX}")
+    folder.remove(f"{stem}{FAILURE_SUFFIX}")
 
 
 def now_utc() -> str:

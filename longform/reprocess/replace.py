@@ -1,4 +1,4 @@
-"""Stage `replace`: a new transcript in the place of the old one, and what that changes."""
+"""A new transcript in the place of the old one, and what that changes."""
 
 from collections.abc import Sequence
 
@@ -15,35 +15,35 @@ from longform.transcript.write import write_outputs
 CHANGES_SUFFIX = ".changes.html"
 
 
-def keeps_old(output: TranscribeOutput, place: OutputPath) -> bool:
-    """Tell whether a new transcript is worse than the one that is there: only that has no gap."""
-    old = place.transcript
+def keeps_old(output: TranscribeOutput, path: OutputPath) -> bool:
+    """Tell whether a new transcript has gaps where the one that is there has none."""
+    old = path.transcript
     return output.status == "incomplete" and old is not None and old.status != "incomplete"
 
 
 def replace_transcript(
-    output: TranscribeOutput, formats: Sequence[str], place: OutputPath, *, with_page: bool
+    output: TranscribeOutput, formats: Sequence[str], path: OutputPath, *, with_page: bool
 ) -> tuple[TranscribeOutput, TextChange | None]:
-    """Write a transcript to its place; return it with its files, and what changed in its text.
+    """Write a transcript to its path; return it with its files, and what changed in its text.
 
     Args:
         output: the new transcript.
         formats: names of formats; JSON is always among the files, since later runs read it.
-        place: where it goes, and what lies there.
+        path: where it goes, and what lies there.
         with_page: whether the changes are written as a page beside it.
 
     Raises:
         OutputError: a file cannot be written; the old JSON file is then still there.
     """
-    before = _old_text(place)
-    written = write_outputs(output, ("json", *formats), place.target, place.stem)
+    before = _old_text(path)
+    written = write_outputs(output, ("json", *formats), path.target, path.stem)
     if output.status != "incomplete":
-        forget_failure(place.folder, place.stem)
-    return written, None if before is None else _changes(before, place, with_page=with_page)
+        forget_failure(path.folder, path.stem)
+    return written, None if before is None else _changes(before, path, with_page=with_page)
 
 
-def _old_text(place: OutputPath) -> Text | None:
-    content = place.folder.read(f"{place.stem}{TRANSCRIPT_SUFFIX}") if place.transcript else None
+def _old_text(path: OutputPath) -> Text | None:
+    content = path.folder.read(f"{path.stem}{TRANSCRIPT_SUFFIX}") if path.transcript else None
     if content is None:
         return None
     try:
@@ -52,18 +52,18 @@ def _old_text(place: OutputPath) -> Text | None:
         return None
 
 
-def _changes(before: Text, place: OutputPath, *, with_page: bool) -> TextChange:
+def _changes(before: Text, path: OutputPath, *, with_page: bool) -> TextChange:
     # From the file, so that both texts have come the same way.
-    content = place.folder.read(f"{place.stem}{TRANSCRIPT_SUFFIX}") or b""
+    content = path.folder.read(f"{path.stem}{TRANSCRIPT_SUFFIX}") or b""
     found = compare(before, transcript_text("after", content.decode()))
-    page = f"{place.stem}{CHANGES_SUFFIX}"
+    page = f"{path.stem}{CHANGES_SUFFIX}"
     if with_page:
-        place.folder.write(page, report_page(found).encode())
+        path.folder.write(page, report_page(found).encode())
     return TextChange(
         word_error_rate=found.word_error_rate if found.num_words else None,
         num_words_before=found.num_words,
         num_replaced=found.substitutions,
         num_removed=found.deletions,
         num_added=found.insertions,
-        page=place.folder.address(page) if with_page else None,
+        page=path.folder.address(page) if with_page else None,
     )

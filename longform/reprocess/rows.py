@@ -114,11 +114,11 @@ def _row(line: int, values: Mapping[str, Any]) -> Row:
     problem = (
         f"no {SOURCE_NAMES[0]} is named"
         if not isinstance(source, str) or not source.strip()
-        else "name is no text"
+        else "name is not text"
         if not (name is None or isinstance(name, str))
-        else "params is no object"
+        else "params is not an object"
         if not isinstance(params, dict)
-        else f"{wrong!r} is no parameter"
+        else f"{wrong!r} is not a parameter"
         if wrong
         else None
     )
@@ -154,7 +154,8 @@ def _require_columns(columns: list[str]) -> None:
         is_own = column in (*SOURCE_NAMES, *DURATION_NAMES, NAME) or column.startswith(COMMENT)
         if column and not is_own and column not in known_names():
             raise ValueError(
-                f"column {column!r} is no parameter; one that is for you begins with {COMMENT}"
+                f"column {column!r} is not a parameter; a column for your own use begins with "
+                f"{COMMENT}"
             )
     if len({*columns}) < len(columns):
         raise ValueError("two columns have one name")

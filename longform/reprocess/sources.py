@@ -1,4 +1,4 @@
-"""Stage `sources`: the recordings of a bulk run, from all of its lists, each of them once."""
+"""The recordings of a bulk run, from all of its lists, each of them once."""
 
 from typing import Protocol
 
@@ -12,29 +12,7 @@ from longform.reprocess.glob_pattern import GlobPattern
 from longform.reprocess.manifest import Manifest
 from longform.reprocess.request import SourceLists
 
-# Recordings that are named one by one.
-
-
-class GivenList:
-    """The list that the caller wrote down."""
-
-    def __init__(self, sources: tuple[str, ...]) -> None:
-        self._sources = sources
-
-    async def entries(self, fetch: FetchContext) -> list[Entry]:
-        """Return an entry for each, in order; sealed addresses in full, which tells them apart."""
-        return [await _entry(source, fetch) for source in self._sources]
-
-
-async def _entry(source: str, fetch: FetchContext) -> Entry:
-    try:
-        full = await known_address(source, fetch.policy)
-    except SourceExpiredError as error:
-        return Entry(media_url=source, problem=str(error))
-    return Entry(media_url=portable_address(full))
-
-
-MAX_FILES = 100_000  # some 100 MB of records; a run of more would be no run any more
+MAX_FILES = 100_000  # some 100 MB of records, and three times that of files that wait
 
 
 class Listing(Protocol):
@@ -73,6 +51,25 @@ def require_some(lists: SourceLists) -> None:
     """
     if not (lists.sources or lists.manifest or lists.glob or lists.feed):
         raise ParameterError("no recording is named: give sources, a manifest, a glob or a feed")
+
+
+class GivenList:
+    """The list that the caller wrote down."""
+
+    def __init__(self, sources: tuple[str, ...]) -> None:
+        self._sources = sources
+
+    async def entries(self, fetch: FetchContext) -> list[Entry]:
+        """Return an entry for each, in order; sealed addresses in full, which tells them apart."""
+        return [await _entry(source, fetch) for source in self._sources]
+
+
+async def _entry(source: str, fetch: FetchContext) -> Entry:
+    try:
+        full = await known_address(source, fetch.policy)
+    except SourceExpiredError as error:
+        return Entry(media_url=source, problem=str(error))
+    return Entry(media_url=portable_address(full))
 
 
 def _listings(lists: SourceLists) -> list[Listing]:

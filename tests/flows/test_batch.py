@@ -57,9 +57,9 @@ def batch_of(limits: HostLimits, home: Path) -> Batch:
 
 def files(folder: Path, *urls: str) -> list[Chosen]:
     """Return files to transcribe, in order."""
-    engine, place = EngineSpec(backend="none"), OutputPath(str(folder), "talk")
+    engine, path = EngineSpec(backend="none"), OutputPath(str(folder), "talk")
     return [
-        Chosen(number, Entry(media_url=url), TranscribeParams(), engine, place, "why")
+        Chosen(number, Entry(media_url=url), TranscribeParams(), engine, path, "why")
         for number, url in enumerate(urls, 1)
     ]
 
@@ -154,7 +154,7 @@ async def test_which_errors_end_a_batch(
     """What is one file's own is recorded; what is wrong for all ends the run, after its peers."""
     noted: list[str] = []
 
-    async def note(place: OutputPath, note: Any) -> None:
+    async def note(path: OutputPath, note: Any) -> None:
         noted.append(note.reason)
 
     async def transcribe(chosen: Chosen) -> None:
@@ -211,13 +211,15 @@ async def test_a_free_slot_goes_to_the_first_file_of_the_list() -> None:
     slots, order = FileSlots(1, RunCluster("run", Settings())), list[int]()
 
     async def hold(number: int) -> None:
-        async with slots(number):
-            order.append(number)
+        await slots.take(number)
+        order.append(number)
+        slots.give()
 
-    async with slots(1):
-        waiting = {number: asyncio.create_task(hold(number)) for number in (4, 3, 2, 5)}
-        await asyncio.sleep(0)
-        waiting[3].cancel()
+    await slots.take(1)
+    waiting = {number: asyncio.create_task(hold(number)) for number in (4, 3, 2, 5)}
+    await asyncio.sleep(0)
+    waiting[3].cancel()
+    slots.give()
     waiting[2].cancel()  # in the moment in which the slot is handed to it
     await asyncio.wait(waiting.values(), timeout=PATIENCE_SEC)
     assert order == [4, 5]

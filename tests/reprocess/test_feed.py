@@ -79,7 +79,7 @@ def test_entities_are_not_expanded() -> None:
 @pytest.mark.parametrize("content", [b"", b"<html><body>Not found</body></html>", b"\x00\xff" * 9])
 def test_what_is_no_feed_is_refused(content: bytes) -> None:
     """With one line that says so."""
-    with pytest.raises(ParameterError, match="no podcast feed"):
+    with pytest.raises(ParameterError, match="not a podcast feed"):
         parse_feed(content, URL)
 
 

@@ -141,7 +141,7 @@ def test_cells_are_parameters_of_their_own() -> None:
     ("name", "content", "message"),
     [
         ("x.csv", b"address,language\na.mp3,en\n", "must name a column"),
-        ("x.csv", b"source,langauge\na.mp3,en\n", "'langauge' is no parameter"),
+        ("x.csv", b"source,langauge\na.mp3,en\n", "'langauge' is not a parameter"),
         ("x.csv", b"source,source\na,b\n", "two columns"),
         ("x.txt", b"a.mp3\nb\xff.mp3\n", "line 2 is not UTF-8"),
         ("x.txt", b"# nothing\n", "names no recording"),

@@ -82,7 +82,7 @@ async def test_a_recording_that_moved_keeps_its_transcript(tmp_path: Path) -> No
 
 
 async def test_what_is_no_transcript_is_not_replaced(tmp_path: Path) -> None:
-    """A file of somebody else's under the name that a transcript would have."""
+    """A file of another program under the name that a transcript would have."""
     one = entry("/media/talk.mp3")
     (tmp_path / "talk.json").write_text('{"my": "notes"}')
     place = await find(one, tmp_path, [one])

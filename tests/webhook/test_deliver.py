@@ -36,7 +36,7 @@ def as_key(content: bytes) -> str:
 
 
 def new_key() -> str:
-    """Return a key that nobody has."""
+    """Return a key that no receiver has."""
     return as_key(secrets.token_bytes(32))
 
 
@@ -118,7 +118,7 @@ async def test_patience_ends() -> None:
         await deliver(EVENT, target(receiver))
     assert len(receiver.received) == MAX_ATTEMPTS
     with pytest.raises(ServerUnreachableError):
-        await deliver(EVENT, target(receiver))  # nobody listens there any more
+        await deliver(EVENT, target(receiver))  # no process listens there any more
 
 
 async def test_the_address_policy_applies() -> None:
