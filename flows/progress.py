@@ -93,7 +93,12 @@ class RecordingProgress(PublishedProgress):
     """The progress of a run of one recording, with the words that were heard last."""
 
     def __init__(self, source_name: str) -> None:
-        super().__init__("transcription-progress", source_name, "opening", title=source_name)
+        super().__init__(
+            key="transcription-progress",
+            source_name=source_name,
+            stage="opening",
+            title=source_name,
+        )
         self._lines: tuple[str, ...] = ()
 
     def chunk_event(self, event: ChunkEvent) -> None:
@@ -131,7 +136,9 @@ class BatchProgress(PublishedProgress):
 
     def __init__(self) -> None:
         stage = "reading the lists"
-        super().__init__("reprocess-progress", "0 of 0 files", stage, title=stage)
+        super().__init__(
+            key="reprocess-progress", source_name="0 of 0 files", stage=stage, title=stage
+        )
 
     def describe(self) -> str:
         """Return the figures, and the files that are open."""
