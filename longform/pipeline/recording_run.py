@@ -61,7 +61,7 @@ class RecordingRun:
 
     def key(self, chunk: PlannedChunk) -> str:
         """Return the content key of a chunk's result; the address is no part of it."""
-        return next(iter(self.keys(chunk).values()))
+        return self._key(chunk, compute_types_of(self.engine)[0])
 
     def _key(self, chunk: PlannedChunk, compute_type: str) -> str:
         return chunk_key(
@@ -79,9 +79,10 @@ class RecordingRun:
 
     def job(self, chunk: PlannedChunk) -> MacroChunkJob:
         """Return the job that transcribes a chunk."""
+        keys = self.keys(chunk)
         return MacroChunkJob(
-            key=self.key(chunk),
-            key_by_compute_type=self.keys(chunk),
+            key=next(iter(keys.values())),
+            key_by_compute_type=keys,
             run_id=self.run_id,
             execution=self.execution,
             use_cache=self.use_cache,

@@ -1,5 +1,7 @@
 """Stage `engine_choice`: from a run's parameters to the engine that every worker must load."""
 
+from functools import cache
+
 from longform.params import TranscribeParams
 from longform.settings import Settings
 from longform.speech.batching import Batcher
@@ -48,6 +50,7 @@ def _remote_engine(params: TranscribeParams, settings: Settings) -> EngineSpec:
     )
 
 
+@cache  # every chunk asks, and the device of a process stays the same
 def compute_types_of(spec: EngineSpec) -> tuple[str, ...]:
     """Return the number types that an engine may compute in, the one on this machine first.
 

@@ -5,6 +5,7 @@ import logging
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from longform.pipeline.chunk_cache import WITHOUT_EFFECT_ON_TEXT, ChunkStore, ch
 from longform.pipeline.planning import PlannedChunk
 from longform.pipeline.recording_run import RecordingRun
 from longform.speech.engine import EngineSpec
+from longform.speech.engine_choice import compute_types_of
 from longform.storage.records import RecordStore
 from longform.transcript.segment import ChunkResult, Interval, Segment, Word
 from tests.golden.test_cache_records import RECORDING
@@ -336,9 +338,18 @@ def test_the_number_type_decides_and_not_the_device() -> None:
     assert run_on("cuda").key(CHUNK) == run_on("auto", "float16").key(CHUNK)
 
 
+@pytest.fixture
+def other_devices() -> Iterator[None]:
+    """Let the device of this process change in a test, and be asked for anew behind it."""
+    yield
+    compute_types_of.cache_clear()
+
+
+@pytest.mark.usefixtures("other_devices")
 def test_a_worker_keeps_a_result_under_what_it_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the device is left open, a worker with a GPU does not answer for the CPU's key."""
     job = run_on("auto").job(CHUNK)
     for device in ("cpu", "cuda"):
         monkeypatch.setattr("longform.speech.engine_choice.choose_device", lambda _, d=device: d)
+        compute_types_of.cache_clear()
         assert job.computed_here().key == run_on(device).key(CHUNK)
