@@ -162,8 +162,8 @@ def dead_runs(home: Path) -> list[str]:
 
 def bury_run(home: Path, run_id: str) -> None:
     """Write into the record of a dead run that it was killed, so that it is found no more."""
-    for record in _stored(home):
-        if record.run_id == run_id:
+    for path in records_folder(home).glob(f"*-{run_id}.json"):
+        if (record := _read(path)) is not None:
             with suppress(OutputError):
                 write_record(home, record.as_it_is())
 
@@ -185,10 +185,20 @@ def records_folder(home: Path) -> Path:
 
 def _stored(home: Path) -> Iterator[RunRecord]:
     """Yield the records as they were written, the newest first."""
-    for path in sorted(records_folder(home).glob("*.json"), reverse=True):
-        # Of another version, or being replaced: a list of runs must not fail for one of them.
-        with suppress(OSError, ValidationError):
-            yield RunRecord.model_validate_json(path.read_bytes())
+    for path in _paths(home):
+        if (record := _read(path)) is not None:
+            yield record
+
+
+def _paths(home: Path) -> list[Path]:
+    return sorted(records_folder(home).glob("*.json"), reverse=True)
+
+
+def _read(path: Path) -> RunRecord | None:
+    # Of another version, or being replaced: a list of runs must not fail for one of them.
+    with suppress(OSError, ValidationError):
+        return RunRecord.model_validate_json(path.read_bytes())
+    return None
 
 
 def _prune(home: Path) -> None:
@@ -197,7 +207,8 @@ def _prune(home: Path) -> None:
         if is_left_behind(path.name):
             with suppress(OSError):
                 path.unlink()
-    for record in [*_stored(home)][MAX_RECORDS:]:
-        if record.as_it_is().state != "running":
+    for path in _paths(home)[MAX_RECORDS:]:
+        record = _read(path)
+        if record is None or record.as_it_is().state != "running":
             with suppress(OSError):
-                (records_folder(home) / record.file_name).unlink()
+                path.unlink()
