@@ -4,13 +4,13 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from longform.errors import LongformError, OutputError
 from longform.storage.folder import Folder, open_folder
-from longform.storage.lease import Lease, read_lease
+from longform.storage.lease import read_lease
 from longform.storage.temp_files import is_left_behind
 
 logger = logging.getLogger(__name__)
@@ -86,21 +86,15 @@ def is_abandoned(
         lease = None
     if lease is not None and lease.is_here:
         return lease.is_void
-    files = [*folder.sizes(run)]
-    if lease is None and any(is_left_behind(name.rpartition("/")[2]) for name in files):
-        return True  # killed while it wrote its first lease
-    seen = _last_sign_unix_sec(folder, run, lease, files)
-    return seen is not None and _store_now_unix_sec(folder) - seen > abandoned_after_sec
-
-
-def _last_sign_unix_sec(
-    folder: Folder, run: str, lease: Lease | None, files: Sequence[str]
-) -> float | None:
-    """Return when the owner was last heard of; without a lease, when anything was written."""
     if lease is not None:
-        return folder.modified_unix_sec(f"{run}/{LEASE_FILE}")
-    times = map(folder.modified_unix_sec, (run, *files))
-    return max((at for at in times if at is not None), default=None)
+        seen = folder.modified_unix_sec(f"{run}/{LEASE_FILE}")
+    else:
+        files = [*folder.sizes(run)]
+        if any(is_left_behind(name.rpartition("/")[2]) for name in files):
+            return True  # killed while it wrote its first lease
+        times = map(folder.modified_unix_sec, (run, *files))
+        seen = max((at for at in times if at is not None), default=None)
+    return seen is not None and _store_now_unix_sec(folder) - seen > abandoned_after_sec
 
 
 def _store_now_unix_sec(folder: Folder) -> float:
