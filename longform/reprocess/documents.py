@@ -9,12 +9,12 @@ from types import MappingProxyType
 from longform.errors import EmptySourceError, OutputError, ParameterError, SourceRefusedError
 from longform.media.sources.open import BACKENDS, open_source, read_whole
 from longform.net.policy import SourcePolicy, redact, require_size, scheme_of
+from longform.storage.folder import LOCAL
 from longform.storage.remote_folder import RemoteFolder, open_file_system
 from longform.storage.store_errors import object_error, store_errors
 
 MAX_DOCUMENT_BYTES = 2**26  # 64 MiB: some 500,000 lines, or the longest feeds five times over
 
-LOCAL = frozenset({"", "file"})
 WEB = frozenset({"http", "https"})
 STORES = frozenset(BACKENDS) - LOCAL - WEB
 

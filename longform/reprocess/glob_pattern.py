@@ -8,8 +8,9 @@ from longform.errors import ParameterError
 from longform.extras import missing_extra
 from longform.media.sources.local_file import local_path, portable_address
 from longform.net.policy import redact, scheme_of
-from longform.reprocess.documents import LOCAL, STORES, FetchContext, require_scheme
+from longform.reprocess.documents import STORES, FetchContext, require_scheme
 from longform.reprocess.entry import Entry
+from longform.storage.folder import LOCAL
 from longform.storage.remote_folder import open_file_system
 from longform.storage.store_errors import EXTRAS, object_error, store_errors
 

@@ -10,9 +10,10 @@ from urllib.parse import urljoin, urlsplit
 from longform.errors import ParameterError
 from longform.media.sources.local_file import local_path, portable_address
 from longform.net.policy import redact, scheme_of
-from longform.reprocess.documents import LOCAL, WEB, FetchContext, read_document, refusal
+from longform.reprocess.documents import WEB, FetchContext, read_document, refusal
 from longform.reprocess.entry import Entry
 from longform.reprocess.rows import Row, csv_rows, decoded, jsonl_rows, txt_rows
+from longform.storage.folder import LOCAL
 
 Parser = Callable[[str], Iterable[Row]]
 

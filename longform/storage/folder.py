@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from longform.errors import OutputError
 from longform.net.policy import redact, scheme_of
 
-LOCAL = ("", "file")  # the schemes of folders on this machine
+LOCAL = frozenset({"", "file"})  # the schemes of folders on this machine
 
 
 class Folder(Protocol):
